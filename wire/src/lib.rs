@@ -1,0 +1,21 @@
+//! Every byte format that crosses a process boundary.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking"))]
+
+#[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated; documented in the .proto files")]
+mod tkms {
+    pub mod kms {
+        pub mod v1 {
+            tonic::include_proto!("tkms.kms.v1");
+        }
+    }
+    pub mod peer {
+        pub mod v1 {
+            tonic::include_proto!("tkms.peer.v1");
+        }
+    }
+}
+
+/// Request API of a node, from `proto/kms.proto`.
+pub use tkms::kms::v1 as kms;
+/// Node to node, from `proto/peer.proto`.
+pub use tkms::peer::v1 as peer;
