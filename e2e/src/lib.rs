@@ -1,1 +1,32 @@
-//! e2e
+//! Harness of the whole-system tests: a devnet of real processes, the dApps compiled from source, and the actors.
+//! Tests only: a failure is a panic with a message.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::missing_panics_doc,
+    reason = "test harness: a failure is a panic"
+)]
+
+pub mod actors;
+pub mod compile;
+pub mod contracts;
+pub mod devnet;
+pub mod nodes;
+
+use std::path::PathBuf;
+
+/// Root of the checkout.
+#[must_use]
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("e2e lies in the checkout").into()
+}
+
+/// Where a program built in this run lies: beside the test's own `deps` directory.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("the test knows its own path");
+    let dir = own.ancestors().find(|dir| dir.join(name).is_file());
+    dir.unwrap_or_else(|| panic!("{name} is not built: run `make build` first")).join(name)
+}

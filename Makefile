@@ -1,0 +1,60 @@
+# One profile (release) and one package selection (the whole workspace) for build, demo, tests and benches,
+# so that tfhe is compiled once.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO_DENY_VERSION := 0.18.4
+FORGE = tools/forge
+
+.PHONY: help setup build demo devnet test nightly lint fmt bench layers tidy
+
+help: ## shows this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+node_modules/.stamp: package.json package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@
+
+setup: node_modules/.stamp ## installs the pinned npm tools (Anvil, Forge, solc, contract libraries, official clients)
+
+build: setup ## compiles contracts and programs (8 minutes the first time: tfhe)
+	$(FORGE) build
+	cargo build --release --workspace --all-targets
+
+demo: build ## a confidential token on a devnet of its own: mint, transfer, both decryptions, a node killed
+	target/release/tkms demo
+
+devnet: build ## Anvil, contracts, four nodes, coprocessor and oracle; stays up until Ctrl-C
+	target/release/tkms devnet
+
+test: setup ## everything: Foundry tests, then the Rust tests with the end-to-end ones
+	$(FORGE) build
+	$(FORGE) test
+	cargo build --release --workspace --all-targets
+	cargo test --release --workspace --no-fail-fast
+
+nightly: setup ## as test, with deep fuzzing of the contracts
+	FOUNDRY_PROFILE=deep $(FORGE) test
+	$(MAKE) test
+
+lint: setup layers tidy ## formatting, clippy, dependency rules, file budgets
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	$(FORGE) fmt --check
+	@cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked
+	cargo deny check bans licenses sources
+
+fmt: setup ## formats Rust and Solidity
+	cargo fmt --all
+	$(FORGE) fmt
+
+bench: build ## criterion benches and the table of stages; figures go to target/bench.json
+	cargo bench --workspace
+	target/release/tkms bench
+
+layers: ## fails if a pure crate depends on something it must not
+	tools/layers
+
+tidy: ## prints file sizes; fails over the budget
+	tools/tidy

@@ -1,0 +1,82 @@
+//! Compiles dApps from source with foundry-compilers, as their authors would with Forge.
+
+use crate::root;
+use alloy_primitives::Bytes;
+use foundry_compilers::artifacts::{EvmVersion, Settings, remappings::Remapping};
+use foundry_compilers::solc::{Solc, SolcCompiler, SolcSettings};
+use foundry_compilers::{ConfigurableArtifacts, ProjectBuilder, ProjectCompileOutput, ProjectPathsConfig};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+/// The compiler: the one named in `FOUNDRY_SOLC`, else the npm stand-in (same version, same bytes).
+fn compiler() -> SolcCompiler {
+    let path = std::env::var_os("FOUNDRY_SOLC").map_or_else(|| root().join("tools/solc"), PathBuf::from);
+    SolcCompiler::Specific(Solc::new(path).expect("the compiler answers; run `make setup` first"))
+}
+
+/// The settings of `foundry.toml`.
+fn settings() -> SolcSettings {
+    let mut settings = Settings::default();
+    settings.optimizer.enabled = Some(true);
+    settings.optimizer.runs = Some(10_000);
+    settings.evm_version = Some(EvmVersion::Osaka);
+    let metadata = settings.metadata.get_or_insert_default();
+    metadata.bytecode_hash = Some(foundry_compilers::artifacts::BytecodeHash::None);
+    metadata.cbor_metadata = Some(false);
+    SolcSettings { settings, ..Default::default() }
+}
+
+fn compile(sources: &str) -> ProjectCompileOutput {
+    let root = root();
+    let remapping = |name: &str, path: &str| Remapping {
+        context: None,
+        name: name.into(),
+        path: root.join(path).display().to_string(),
+    };
+    let paths = ProjectPathsConfig::builder()
+        .root(&root)
+        .sources(root.join(sources))
+        .artifacts(root.join("target/e2e/artifacts"))
+        .cache(root.join("target/e2e/solidity-cache.json"))
+        .lib(root.join("node_modules"))
+        .remappings([
+            remapping("@fhevm/solidity/", "node_modules/@fhevm/solidity/"),
+            remapping("@openzeppelin/contracts/", "node_modules/@openzeppelin/contracts/"),
+            remapping("encrypted-types/", "node_modules/encrypted-types/"),
+        ])
+        .build()
+        .expect("paths of the checkout");
+    let project = ProjectBuilder::<SolcCompiler, ConfigurableArtifacts>::new(ConfigurableArtifacts::default())
+        .paths(paths)
+        .settings(settings())
+        .ephemeral()
+        .no_artifacts()
+        .build(compiler())
+        .expect("project");
+    let output = project.compile().expect("the compiler runs");
+    assert!(!output.has_compiler_errors(), "{output}");
+    output
+}
+
+/// Creation code of an example dApp, compiled from source.
+#[must_use]
+pub fn creation_code(contract: &str) -> Bytes {
+    static EXAMPLES: OnceLock<ProjectCompileOutput> = OnceLock::new();
+    let output = EXAMPLES.get_or_init(|| compile("solidity/examples"));
+    let artifact = output.find_first(contract).unwrap_or_else(|| panic!("no contract {contract} in the examples"));
+    let code = artifact.bytecode.as_ref().and_then(|bytecode| bytecode.object.as_bytes());
+    code.unwrap_or_else(|| panic!("{contract} has no creation code")).clone()
+}
+
+/// Runtime code of one of our contracts, compiled from source, immutables zero.
+#[must_use]
+pub fn runtime_code(contract: &str) -> (Bytes, Vec<std::ops::Range<usize>>) {
+    static CONTRACTS: OnceLock<ProjectCompileOutput> = OnceLock::new();
+    let output = CONTRACTS.get_or_init(|| compile("solidity/src"));
+    let artifact = output.find_first(contract).unwrap_or_else(|| panic!("no contract {contract}"));
+    let deployed = artifact.deployed_bytecode.as_ref().unwrap_or_else(|| panic!("{contract} has no runtime code"));
+    let code = deployed.bytecode.as_ref().and_then(|code| code.object.as_bytes()).expect("linked code").clone();
+    let immutables = deployed.immutable_references.values().flatten();
+    let holes = immutables.map(|hole| hole.start as usize..(hole.start + hole.length) as usize).collect();
+    (code, holes)
+}

@@ -1,0 +1,138 @@
+//! A devnet as a user starts it: `tkms devnet`, its deployment file, its processes by pid.
+
+use crate::{program, root};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tkms::devnet::Deployment;
+use tkms_types::{Cluster, PartyId};
+
+/// Key generation included, on a busy machine.
+const START_TIME: Duration = Duration::from_secs(600);
+
+/// A running devnet. Stopped when dropped.
+pub struct Devnet {
+    /// Its deployment file.
+    pub deployment: Deployment,
+    /// Its cluster file.
+    pub cluster: Cluster,
+    dir: PathBuf,
+    main: Child,
+    restarted: BTreeMap<String, Child>,
+}
+
+impl Devnet {
+    /// Starts one in `target/e2e/<name>`; key material of an earlier run of the same name is used again.
+    #[must_use]
+    pub fn start(name: &str, port_base: u16, nodes: u8) -> Self {
+        let dir = root().join("target/e2e").join(name);
+        std::fs::create_dir_all(&dir).unwrap();
+        let deployment = dir.join("deployment.json");
+        if deployment.exists() {
+            std::fs::remove_file(&deployment).unwrap();
+        }
+        let mut main = Command::new(program("tkms"))
+            .args(["devnet", "--until-stdin-closes", "--port-base", &port_base.to_string()])
+            .args(["--nodes", &nodes.to_string()])
+            .arg("--dir")
+            .arg(&dir)
+            .arg("--root")
+            .arg(root())
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("tkms devnet starts");
+        let start = Instant::now();
+        while !deployment.exists() {
+            if let Some(status) = main.try_wait().unwrap() {
+                panic!("tkms devnet ended ({status}); see {}", dir.join("run").display());
+            }
+            assert!(start.elapsed() < START_TIME, "devnet was not ready in time; see {}", dir.join("run").display());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let deployment: Deployment = serde_json::from_slice(&std::fs::read(&deployment).unwrap()).unwrap();
+        let cluster = Cluster::from_json(&std::fs::read_to_string(&deployment.cluster).unwrap()).unwrap();
+        Self { deployment, cluster, dir, main, restarted: BTreeMap::new() }
+    }
+
+    /// Its directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Kills one node with no warning.
+    pub fn kill_node(&mut self, number: u8) {
+        let pid = self.node(number).pid;
+        self.kill(&format!("node-{number}"), pid);
+    }
+
+    /// Starts a killed node again, as its operator would.
+    pub fn restart_node(&mut self, number: u8) {
+        let config = self.node(number).config.clone();
+        self.restart(&format!("node-{number}"), "tkms", "node", &config);
+    }
+
+    /// Starts, in place of a killed node, one whose every outgoing share is random.
+    pub fn start_liar(&mut self, number: u8) {
+        let config = self.node(number).config.clone();
+        self.restart(&format!("node-{number}"), "lying-node", "node", &config);
+    }
+
+    /// Kills `oracle` or `coprocessor` with no warning.
+    pub fn kill_service(&mut self, name: &str) {
+        let pid = self.deployment.services.iter().find(|service| service.name == name).unwrap().pid;
+        self.kill(name, pid);
+    }
+
+    /// Starts it again.
+    pub fn restart_service(&mut self, name: &str) {
+        let config = self.deployment.services.iter().find(|service| service.name == name).unwrap().config.clone();
+        self.restart(name, "tkms", name, &config);
+    }
+
+    fn node(&self, number: u8) -> &tkms::devnet::DeployedNode {
+        let party = PartyId::new(number).unwrap();
+        self.deployment.nodes.iter().find(|node| node.party_id == party).unwrap()
+    }
+
+    fn kill(&mut self, process: &str, pid: u32) {
+        if let Some(mut child) = self.restarted.remove(process) {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return;
+        }
+        let killed = Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
+        assert!(killed.success(), "{process} (pid {pid}) was not there to be killed");
+    }
+
+    fn restart(&mut self, process: &str, binary: &str, command: &str, config: &Path) {
+        let log = self.dir.join("run").join(format!("{process}.log"));
+        let log = std::fs::OpenOptions::new().append(true).create(true).open(log).unwrap();
+        let child = Command::new(program(binary))
+            .arg(command)
+            .arg("--config")
+            .arg(config)
+            .arg("--cluster")
+            .arg(&self.deployment.cluster)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        assert!(self.restarted.insert(process.into(), child).is_none(), "{process} was started twice");
+    }
+}
+
+impl Drop for Devnet {
+    fn drop(&mut self) {
+        for child in self.restarted.values_mut() {
+            if child.kill().is_ok() {
+                child.wait().unwrap();
+            }
+        }
+        // Closing its input is the signal to stop everything it started.
+        drop(self.main.stdin.take());
+        self.main.wait().unwrap();
+    }
+}

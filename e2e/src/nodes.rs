@@ -1,0 +1,59 @@
+//! Nodes asked directly, with no oracle between: what a dishonest oracle could send them.
+
+use crate::devnet::Devnet;
+use tkms_wire::kms::kms_client::KmsClient;
+use tkms_wire::kms::{InfoReply, InfoRequest, PublicDecryptRequest, Reply, UserDecryptRequest, reply::Outcome};
+use tonic::transport::Channel;
+
+/// A connection to each node that runs.
+pub async fn clients(devnet: &Devnet) -> Vec<KmsClient<Channel>> {
+    let mut clients = Vec::new();
+    for node in &devnet.deployment.nodes {
+        clients.push(KmsClient::connect(node.api_url.to_string()).await.unwrap());
+    }
+    clients
+}
+
+/// Every node's account of itself.
+pub async fn infos(devnet: &Devnet) -> Vec<InfoReply> {
+    let mut infos = Vec::new();
+    for mut client in clients(devnet).await {
+        infos.push(client.info(InfoRequest {}).await.unwrap().into_inner());
+    }
+    infos
+}
+
+/// Sum over all nodes of decryptions computed since start.
+pub async fn computed(devnet: &Devnet) -> u64 {
+    infos(devnet).await.iter().map(|info| info.sessions_computed).sum()
+}
+
+/// Asks every node for public plaintexts.
+pub async fn public_decrypt(devnet: &Devnet, request: &PublicDecryptRequest) -> Vec<Reply> {
+    let mut replies = Vec::new();
+    for mut client in clients(devnet).await {
+        replies.push(client.public_decrypt(request.clone()).await.unwrap().into_inner());
+    }
+    replies
+}
+
+/// Asks every node for a user's shares.
+pub async fn user_decrypt(devnet: &Devnet, request: &UserDecryptRequest) -> Vec<Reply> {
+    let mut replies = Vec::new();
+    for mut client in clients(devnet).await {
+        replies.push(client.user_decrypt(request.clone()).await.unwrap().into_inner());
+    }
+    replies
+}
+
+/// Asserts that every node refused, with this code.
+pub fn assert_all_refused(replies: &[Reply], code: &str) {
+    for (index, reply) in replies.iter().enumerate() {
+        match &reply.outcome {
+            Some(Outcome::Refusal(refusal)) => {
+                assert_eq!(refusal.code, code, "node {} refused with: {}", index + 1, refusal.message);
+            }
+            other => panic!("node {} did not refuse with {code}: {other:?}", index + 1),
+        }
+    }
+}

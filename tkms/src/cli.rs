@@ -1,0 +1,268 @@
+//! The command line: what can be asked of `tkms`, and with which words.
+
+use alloy_primitives::{Address, B256};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use url::Url;
+
+/// Threshold KMS for fhEVM: one program for everybody who runs or uses it.
+#[derive(Parser)]
+#[command(name = "tkms", version, after_help = "\
+Examples:
+  tkms devnet                                       a whole system on this machine, until Ctrl-C
+  tkms demo                                         a confidential token on a devnet of its own
+  tkms status                                       how the nodes of the devnet are
+  tkms public-decrypt 0x<handle>                    a plaintext everybody may see
+  tkms node --config node.toml                      one member of a committee")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Starts Anvil, deploys, starts nodes, coprocessor and oracle; stays up until Ctrl-C
+    Devnet(DevnetArgs),
+    /// Runs the confidential-token demo on a devnet of its own
+    Demo(DevnetArgs),
+    /// Deploys the contracts and writes the cluster file
+    Deploy(DeployArgs),
+    /// Makes keys
+    #[command(subcommand)]
+    Keygen(Keygen),
+    /// Runs one member of the committee
+    Node(ServiceArgs),
+    /// Runs an oracle: watches requests, drives the nodes, posts results, serves the relayer API
+    Oracle(ServiceArgs),
+    /// Runs a coprocessor: evaluates FHE operations, verifies inputs, squashes
+    Coprocessor(ServiceArgs),
+    /// Encrypts a value for a contract; prints handle and input proof
+    Encrypt(EncryptArgs),
+    /// Decrypts handles that are publicly decryptable; prints values and proof
+    PublicDecrypt(PublicDecryptArgs),
+    /// Decrypts handles of a user; prints the values
+    UserDecrypt(UserDecryptArgs),
+    /// Shows how the nodes are, or where a request stands
+    Status(StatusArgs),
+    /// Measures the stages of a decryption on a devnet of its own; adds to target/bench.json
+    Bench(DevnetArgs),
+}
+
+/// Where and how large a devnet is.
+#[derive(Args, Clone)]
+#[command(after_help = "\
+Examples:
+  tkms devnet --port-base 19000
+  tkms devnet --nodes 1        centralised mode: one machine holds the key
+
+Ports: base Anvil, +1 relayer, +2 coprocessor, +10·i node i (+1 its peers, +2 its health).
+The directory holds keys (kept for the next start), logs, cluster.json and deployment.json.")]
+pub struct DevnetArgs {
+    /// Directory for keys, data and logs; data of an earlier devnet in it is removed, keys are kept
+    #[arg(long, default_value = "devnet")]
+    pub dir: PathBuf,
+    /// First of the ports used
+    #[arg(long, default_value_t = 18545)]
+    pub port_base: u16,
+    /// Size of the committee: 1, 4, 7, 10 or 13
+    #[arg(long, default_value_t = 4)]
+    pub nodes: u8,
+    /// Root of the checkout, where the compiled contracts and Anvil are
+    #[arg(long, default_value = ".")]
+    pub root: PathBuf,
+}
+
+/// Deployment on a chain.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  tkms deploy --rpc http://127.0.0.1:18545 --node node-1.json --node node-2.json --node node-3.json --node node-4.json \\
+      --key keys/key.json --coprocessor 0x… --gateway-salt my-deployment --out cluster.json")]
+pub struct DeployArgs {
+    /// RPC endpoint of the host chain
+    #[arg(long)]
+    pub rpc: Url,
+    /// Public record of each node, in party order (`tkms keygen node`)
+    #[arg(long = "node", required = true)]
+    pub nodes: Vec<PathBuf>,
+    /// Record of the key set (`tkms keygen dealer`)
+    #[arg(long)]
+    pub key: PathBuf,
+    /// Signer of each coprocessor
+    #[arg(long = "coprocessor", required = true)]
+    pub coprocessors: Vec<Address>,
+    /// File with the deployer's private key in hex; not needed on an Anvil of chain id 31337
+    #[arg(long)]
+    pub deployer_key_file: Option<PathBuf>,
+    /// Coordination chain id in the EIP-712 domains
+    #[arg(long, default_value_t = 54321)]
+    pub gateway_chain_id: u64,
+    /// Makes the addresses in the EIP-712 domains unique to this deployment
+    #[arg(long)]
+    pub gateway_salt: String,
+    /// Compiled contracts (forge's output folder)
+    #[arg(long, default_value = "solidity/out")]
+    pub artifacts: PathBuf,
+    /// Where to write the cluster file
+    #[arg(long, default_value = "cluster.json")]
+    pub out: PathBuf,
+}
+
+/// What to make keys for.
+#[derive(Subcommand)]
+pub enum Keygen {
+    /// Makes one node's identity: signing key, TLS key and certificate, recipient of key shares
+    #[command(after_help = "\
+Example:
+  tkms keygen node --party 1 --peer-address 10.0.0.1:7001 --api-url http://10.0.0.1:7000 --passphrase-file pass --out node-1")]
+    Node(KeygenNodeArgs),
+    /// TRUSTED SETUP: one process makes the FHE key set and splits the key among the nodes
+    #[command(after_help = "\
+Whoever controls this machine while it runs could take the whole key. Nothing but encrypted shares and public
+material is written.
+
+Example:
+  tkms keygen dealer --node node-1/node.json --node node-2/node.json --node node-3/node.json --node node-4/node.json --out keys")]
+    Dealer(KeygenDealerArgs),
+}
+
+/// One node's identity.
+#[derive(Args)]
+pub struct KeygenNodeArgs {
+    /// Party number: position in the committee, from 1
+    #[arg(long)]
+    pub party: u8,
+    /// `host:port` where peers will reach it; the host goes into the certificate
+    #[arg(long)]
+    pub peer_address: String,
+    /// URL of its request API
+    #[arg(long)]
+    pub api_url: String,
+    /// File with the passphrase that encrypts the identity
+    #[arg(long)]
+    pub passphrase_file: PathBuf,
+    /// Directory to write to; refused if an identity is there
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// The trusted dealer.
+#[derive(Args)]
+pub struct KeygenDealerArgs {
+    /// Public record of each node, in party order
+    #[arg(long = "node", required = true)]
+    pub nodes: Vec<PathBuf>,
+    /// Directory for public key, server key, CRS, key.json and one encrypted share package a node; refused if it holds a key
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Number of the key: its id is this under the key tag
+    #[arg(long, default_value_t = 1)]
+    pub key_number: u64,
+}
+
+/// A long-running service.
+#[derive(Args)]
+pub struct ServiceArgs {
+    /// Configuration file (TOML); a devnet writes one for each of its services
+    #[arg(long)]
+    pub config: PathBuf,
+    /// Cluster file
+    #[arg(long, default_value = "cluster.json")]
+    pub cluster: PathBuf,
+}
+
+/// The deployment a client command talks to.
+#[derive(Args)]
+pub struct TargetArgs {
+    /// Cluster file: committee, contracts and EIP-712 domains to check answers against
+    #[arg(long, default_value = "devnet/cluster.json", env = "TKMS_CLUSTER")]
+    pub cluster: PathBuf,
+    /// Relayer URL, ending in /v2
+    #[arg(long, default_value = "http://127.0.0.1:18546/v2", env = "TKMS_RELAYER")]
+    pub relayer: Url,
+}
+
+/// Encrypts.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  tkms encrypt --contract 0x… --user 0x… uint64:1000 bool:true")]
+pub struct EncryptArgs {
+    /// The deployment
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Contract that will receive the values
+    #[arg(long)]
+    pub contract: Address,
+    /// Account that will send them
+    #[arg(long)]
+    pub user: Address,
+    /// Values as type:value, with type bool, uint8 … uint256 or address
+    #[arg(required = true)]
+    pub values: Vec<String>,
+}
+
+/// Decrypts for everybody.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  tkms public-decrypt 0x…")]
+pub struct PublicDecryptArgs {
+    /// The deployment
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The handles
+    #[arg(required = true)]
+    pub handles: Vec<B256>,
+}
+
+/// Decrypts for one user.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  tkms user-decrypt --contract 0x… --key-file alice.key 0x…")]
+pub struct UserDecryptArgs {
+    /// The deployment
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Contract through which the user may see the values
+    #[arg(long)]
+    pub contract: Address,
+    /// File with the user's private key in hex; it signs the permit and goes nowhere
+    #[arg(long)]
+    pub key_file: PathBuf,
+    /// Account that delegated its right to the user
+    #[arg(long)]
+    pub delegator: Option<Address>,
+    /// The handles
+    #[arg(required = true)]
+    pub handles: Vec<B256>,
+}
+
+/// Asks how things are.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  tkms status                  every node of the devnet
+  tkms status 0x<request id>   one request, at the oracle")]
+pub struct StatusArgs {
+    /// The deployment
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// A request id (of a relayer job or of DecryptionOracle)
+    pub request: Option<String>,
+}
+
+/// Output for people or for programs.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Format {
+    /// A table.
+    Text,
+    /// JSON.
+    Json,
+}
