@@ -68,12 +68,23 @@ pub fn creation_code(contract: &str) -> Bytes {
     code.unwrap_or_else(|| panic!("{contract} has no creation code")).clone()
 }
 
+fn ours() -> &'static ProjectCompileOutput {
+    static CONTRACTS: OnceLock<ProjectCompileOutput> = OnceLock::new();
+    CONTRACTS.get_or_init(|| compile("solidity/src"))
+}
+
+/// Creation code of one of our contracts, compiled from source.
+#[must_use]
+pub fn creation_code_of_ours(contract: &str) -> Bytes {
+    let artifact = ours().find_first(contract).unwrap_or_else(|| panic!("no contract {contract}"));
+    let code = artifact.bytecode.as_ref().and_then(|bytecode| bytecode.object.as_bytes());
+    code.unwrap_or_else(|| panic!("{contract} has no creation code")).clone()
+}
+
 /// Runtime code of one of our contracts, compiled from source, immutables zero.
 #[must_use]
 pub fn runtime_code(contract: &str) -> (Bytes, Vec<std::ops::Range<usize>>) {
-    static CONTRACTS: OnceLock<ProjectCompileOutput> = OnceLock::new();
-    let output = CONTRACTS.get_or_init(|| compile("solidity/src"));
-    let artifact = output.find_first(contract).unwrap_or_else(|| panic!("no contract {contract}"));
+    let artifact = ours().find_first(contract).unwrap_or_else(|| panic!("no contract {contract}"));
     let deployed = artifact.deployed_bytecode.as_ref().unwrap_or_else(|| panic!("{contract} has no runtime code"));
     let code = deployed.bytecode.as_ref().and_then(|code| code.object.as_bytes()).expect("linked code").clone();
     let immutables = deployed.immutable_references.values().flatten();

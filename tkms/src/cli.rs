@@ -72,6 +72,9 @@ pub struct DevnetArgs {
     /// Root of the checkout, where the compiled contracts and Anvil are
     #[arg(long, default_value = ".")]
     pub root: PathBuf,
+    /// Stop when standard input closes, for programs that start a devnet of their own
+    #[arg(long)]
+    pub until_stdin_closes: bool,
 }
 
 /// Deployment on a chain.
@@ -126,6 +129,11 @@ material is written.
 Example:
   tkms keygen dealer --node node-1/node.json --node node-2/node.json --node node-3/node.json --node node-4/node.json --out keys")]
     Dealer(KeygenDealerArgs),
+    /// Takes the dealer's share package into a node's key store
+    #[command(after_help = "\
+Example:
+  tkms keygen import --key keys/key.json --share keys/share-1.age --passphrase-file pass --data-dir node-1")]
+    Import(KeygenImportArgs),
 }
 
 /// One node's identity.
@@ -139,7 +147,7 @@ pub struct KeygenNodeArgs {
     pub peer_address: String,
     /// URL of its request API
     #[arg(long)]
-    pub api_url: String,
+    pub api_url: Url,
     /// File with the passphrase that encrypts the identity
     #[arg(long)]
     pub passphrase_file: PathBuf,
@@ -160,6 +168,23 @@ pub struct KeygenDealerArgs {
     /// Number of the key: its id is this under the key tag
     #[arg(long, default_value_t = 1)]
     pub key_number: u64,
+}
+
+/// A share for a node's key store.
+#[derive(Args)]
+pub struct KeygenImportArgs {
+    /// Record of the key set
+    #[arg(long)]
+    pub key: PathBuf,
+    /// The package for this node
+    #[arg(long)]
+    pub share: PathBuf,
+    /// File with the passphrase of the node's identity
+    #[arg(long)]
+    pub passphrase_file: PathBuf,
+    /// The node's data directory, where its identity is
+    #[arg(long)]
+    pub data_dir: PathBuf,
 }
 
 /// A long-running service.

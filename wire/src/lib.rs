@@ -1,6 +1,23 @@
 //! Every byte format that crosses a process boundary.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking"))]
 
+pub mod answer;
+mod codec;
+pub mod coprocessor;
+mod field;
+mod hex;
+pub mod material;
+pub mod relayer;
+pub mod request;
+pub mod samples;
+pub mod seal;
+pub mod signature;
+mod user_key;
+pub mod user_payload;
+
+pub use codec::DecodeError;
+pub use field::{FieldError, Problem};
+
 #[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated; documented in the .proto files")]
 mod tkms {
     pub mod kms {

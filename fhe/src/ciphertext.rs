@@ -1,0 +1,170 @@
+//! A typed ciphertext and its stored form.
+//!
+//! The stored form is flat, so that its digest and its length do not change with a release of the library:
+//! magic, version, type, then per 2-bit block degree, noise level and the LWE words (mask, then body), little-endian.
+
+use crate::params::{BLOCK_BITS, BLOCK_DIMENSION, COMPUTE};
+use std::fmt;
+use tfhe::core_crypto::prelude::LweCiphertextOwned;
+use tfhe::integer::prelude::IntegerCiphertext;
+use tfhe::integer::{BooleanBlock, RadixCiphertext};
+use tfhe::shortint::atomic_pattern::AtomicPatternKind;
+use tfhe::shortint::ciphertext::{Degree, NoiseLevel};
+use tfhe::shortint::{Ciphertext as Block, PBSOrder};
+use tkms_types::FheType;
+
+const MAGIC: [u8; 6] = *b"tkmsct";
+const VERSION: u8 = 1;
+const HEADER_BYTES: usize = MAGIC.len() + 2;
+const WORD_BYTES: usize = 8;
+const BLOCK_BYTES: usize = 2 + (BLOCK_DIMENSION + 1) * WORD_BYTES;
+
+/// A ciphertext of a known type.
+#[derive(Clone)]
+pub struct Ciphertext {
+    kind: FheType,
+    pub(crate) value: Value,
+}
+
+#[derive(Clone)]
+pub(crate) enum Value {
+    Bool(BooleanBlock),
+    Uint(RadixCiphertext),
+}
+
+impl fmt::Debug for Ciphertext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ciphertext({:?})", self.kind)
+    }
+}
+
+/// Stored bytes that are no ciphertext of the type asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CiphertextError {
+    /// Another length than the type implies.
+    #[error("a stored {kind:?} has {} bytes, not {found}", Ciphertext::stored_bytes(*kind))]
+    Length {
+        /// The type asked for.
+        kind: FheType,
+        /// Bytes found.
+        found: usize,
+    },
+    /// The header is not ours, or of a version this program does not know.
+    #[error("the bytes do not start as a stored ciphertext of version 1")]
+    Header,
+    /// The header names another type.
+    #[error("the stored ciphertext has type {found}, asked for was {expected:?}")]
+    Type {
+        /// The type asked for.
+        expected: FheType,
+        /// The type byte found.
+        found: u8,
+    },
+    /// A block claims carries or more noise than the parameters allow.
+    #[error("block {block} claims degree {degree} and noise level {noise}, outside the parameters")]
+    Block {
+        /// Position of the block.
+        block: usize,
+        /// Its degree.
+        degree: u8,
+        /// Its noise level.
+        noise: u8,
+    },
+}
+
+impl Ciphertext {
+    pub(crate) const fn bool(block: BooleanBlock) -> Self {
+        Self { kind: FheType::Bool, value: Value::Bool(block) }
+    }
+
+    /// `radix` must have the blocks of `kind`, which must not be bool.
+    pub(crate) const fn uint(kind: FheType, radix: RadixCiphertext) -> Self {
+        Self { kind, value: Value::Uint(radix) }
+    }
+
+    /// The type.
+    #[must_use]
+    pub const fn kind(&self) -> FheType {
+        self.kind
+    }
+
+    /// Length of the stored form of a type.
+    #[must_use]
+    pub const fn stored_bytes(kind: FheType) -> usize {
+        HEADER_BYTES + block_count(kind) * BLOCK_BYTES
+    }
+
+    /// The stored form. Equal ciphertexts have equal bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(Self::stored_bytes(self.kind));
+        bytes.extend(MAGIC);
+        bytes.extend([VERSION, self.kind as u8]);
+        for block in self.blocks() {
+            // Both numbers are under 16 for anything `Evaluator` makes; larger ones are refused on reading.
+            bytes.push(u8::try_from(block.degree.get()).unwrap_or(u8::MAX));
+            bytes.push(u8::try_from(block.noise_level().get()).unwrap_or(u8::MAX));
+            bytes.extend(block.ct.as_ref().iter().flat_map(|word| word.to_le_bytes()));
+        }
+        bytes
+    }
+
+    /// Reads a stored form of the type named by the handle.
+    ///
+    /// # Errors
+    /// [`CiphertextError`] if the bytes are anything else than what [`Ciphertext::to_bytes`] writes for that type.
+    pub fn parse(kind: FheType, bytes: &[u8]) -> Result<Self, CiphertextError> {
+        if bytes.len() != Self::stored_bytes(kind) {
+            return Err(CiphertextError::Length { kind, found: bytes.len() });
+        }
+        let (header, blocks) = bytes.split_at(HEADER_BYTES);
+        match header.strip_prefix(&MAGIC) {
+            Some([VERSION, found]) if *found == kind as u8 => {}
+            Some([VERSION, found]) => return Err(CiphertextError::Type { expected: kind, found: *found }),
+            _ => return Err(CiphertextError::Header),
+        }
+        let largest_degree = if kind == FheType::Bool { 1 } else { (1 << BLOCK_BITS) - 1 };
+        let blocks = blocks
+            .chunks_exact(BLOCK_BYTES)
+            .enumerate()
+            .map(|(index, bytes)| parse_block(index, bytes, largest_degree))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(match (kind, blocks) {
+            (FheType::Bool, blocks) => {
+                let block = blocks.into_iter().next().ok_or(CiphertextError::Length { kind, found: 0 })?;
+                Self::bool(BooleanBlock::new_unchecked(block))
+            }
+            (kind, blocks) => Self::uint(kind, RadixCiphertext::from(blocks)),
+        })
+    }
+
+    fn blocks(&self) -> &[Block] {
+        match &self.value {
+            Value::Bool(block) => std::slice::from_ref(block.as_ref()),
+            Value::Uint(radix) => radix.blocks(),
+        }
+    }
+}
+
+/// 2-bit blocks of a type; a bool takes one.
+pub(crate) const fn block_count(kind: FheType) -> usize {
+    kind.bits().div_ceil(BLOCK_BITS)
+}
+
+fn parse_block(index: usize, bytes: &[u8], largest_degree: u8) -> Result<Block, CiphertextError> {
+    let [degree, noise, words @ ..] = bytes else { return Err(CiphertextError::Header) };
+    let (degree, noise) = (*degree, *noise);
+    if degree > largest_degree || u64::from(noise) > COMPUTE.max_noise_level.get() {
+        return Err(CiphertextError::Block { block: index, degree, noise });
+    }
+    let (words, _) = words.as_chunks::<WORD_BYTES>();
+    let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+    Ok(Block::new(
+        LweCiphertextOwned::from_container(words, COMPUTE.ciphertext_modulus),
+        Degree::new(u64::from(degree)),
+        NoiseLevel::NOMINAL * u64::from(noise),
+        COMPUTE.message_modulus,
+        COMPUTE.carry_modulus,
+        AtomicPatternKind::Standard(PBSOrder::KeyswitchBootstrap),
+    ))
+}

@@ -1,0 +1,103 @@
+//! The executor's operation codes (byte of the handle pre-image, order of `FHEVMExecutor.Operators`).
+
+/// An operation on two values of which the second may be a plaintext.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum BinaryOp {
+    Add = 0,
+    Sub = 1,
+    Mul = 2,
+    /// By a plaintext only.
+    Div = 3,
+    /// By a plaintext only.
+    Rem = 4,
+    And = 5,
+    Or = 6,
+    Xor = 7,
+    /// Shifts and rotations take their amount modulo the width of the value.
+    Shl = 8,
+    Shr = 9,
+    Rotl = 10,
+    Rotr = 11,
+    Eq = 12,
+    Ne = 13,
+    Ge = 14,
+    Gt = 15,
+    Le = 16,
+    Lt = 17,
+    Min = 18,
+    Max = 19,
+}
+
+impl BinaryOp {
+    /// Every operation, in the order of its code.
+    pub const ALL: [Self; 20] = [
+        Self::Add,
+        Self::Sub,
+        Self::Mul,
+        Self::Div,
+        Self::Rem,
+        Self::And,
+        Self::Or,
+        Self::Xor,
+        Self::Shl,
+        Self::Shr,
+        Self::Rotl,
+        Self::Rotr,
+        Self::Eq,
+        Self::Ne,
+        Self::Ge,
+        Self::Gt,
+        Self::Le,
+        Self::Lt,
+        Self::Min,
+        Self::Max,
+    ];
+
+    /// The operation with this code.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|op| *op as u8 == code)
+    }
+
+    /// Whether the result is a bool whatever the operands are.
+    #[must_use]
+    pub const fn compares(self) -> bool {
+        matches!(self, Self::Eq | Self::Ne | Self::Ge | Self::Gt | Self::Le | Self::Lt)
+    }
+
+    pub(crate) const fn shifts(self) -> bool {
+        matches!(self, Self::Shl | Self::Shr | Self::Rotl | Self::Rotr)
+    }
+}
+
+/// An operation on one value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum UnaryOp {
+    Neg = 20,
+    Not = 21,
+}
+
+impl UnaryOp {
+    /// The operation with this code.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        [Self::Neg, Self::Not].into_iter().find(|op| *op as u8 == code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_names_one_operation() {
+        for code in 0..=u8::MAX {
+            assert_eq!(BinaryOp::from_code(code).map(|op| op as u8), (code < 20).then_some(code));
+            assert_eq!(UnaryOp::from_code(code).map(|op| op as u8), (20..22).contains(&code).then_some(code));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The one parameter set in use (DESIGN.md D9): 2 message and 2 carry bits a block, 128 bits of security,
+//! failure probability at most 2^-128. What the committee's arithmetic relies on is asserted when this crate
+//! is compiled, so a set that breaks a bound cannot even be built (D10).
+
+use tfhe::shortint::parameters::meta::DedicatedCompactPublicKeyParameters;
+use tfhe::shortint::parameters::noise_squashing::{NoiseSquashingClassicParameters, NoiseSquashingParameters};
+use tfhe::shortint::parameters::v1_8::meta::cpu::V1_8_META_PARAM_CPU_2_2_KS_PBS_PKE_TO_SMALL_ZKV2_TUNIFORM_2M128;
+use tfhe::shortint::{AtomicPatternParameters, ClassicPBSParameters, PBSParameters};
+use tfhe::{Config, ConfigBuilder};
+
+/// Name of the parameter set, part of the profile under which coprocessors attest.
+pub const NAME: &str = "V1_8_META_PARAM_CPU_2_2_KS_PBS_PKE_TO_SMALL_ZKV2_TUNIFORM_2M128";
+/// The FHE library whose arithmetic produced a ciphertext, part of the same profile.
+pub const LIBRARY: &str = "tfhe 1.8.2";
+
+/// Mask words of a squashed LWE sample: GLWE dimension times polynomial size.
+pub const SAMPLE_DIMENSION: usize = 4096;
+/// log2 Δ: a squashed sample carries its digit in bits 123 … 126, bit 127 is padding.
+pub const SAMPLE_DELTA_LOG: u32 = 123;
+/// Bits of one squashed sample's digit: two packed blocks of 2 bits.
+pub const DIGIT_BITS: u32 = 4;
+/// log2 of the bound on the noise of a squashed sample. Measured noise reaches about 2^66.
+pub const SQUASH_NOISE_LOG: u32 = 70;
+/// Mask words of a stored (not squashed) LWE ciphertext.
+pub(crate) const BLOCK_DIMENSION: usize = 2048;
+/// Bits of one block before packing.
+pub(crate) const BLOCK_BITS: usize = 2;
+
+const META: tfhe::shortint::parameters::MetaParameters =
+    V1_8_META_PARAM_CPU_2_2_KS_PBS_PKE_TO_SMALL_ZKV2_TUNIFORM_2M128;
+
+pub(crate) const COMPUTE: ClassicPBSParameters = match META.compute_parameters {
+    AtomicPatternParameters::Standard(PBSParameters::PBS(compute)) => compute,
+    _ => panic!("the parameter set computes with a classic bootstrap"),
+};
+
+pub(crate) const PUBLIC_KEY: DedicatedCompactPublicKeyParameters = match META.dedicated_compact_public_key_parameters {
+    Some(public_key) => public_key,
+    None => panic!("the parameter set has a compact public key of its own"),
+};
+
+const SQUASH: NoiseSquashingClassicParameters = match META.noise_squashing_parameters {
+    Some(squash) => match squash.parameters {
+        NoiseSquashingParameters::Classic(classic) => classic,
+        NoiseSquashingParameters::MultiBit(_) => panic!("the parameter set squashes with a classic bootstrap"),
+    },
+    None => panic!("the parameter set squashes noise"),
+};
+
+const _: () = {
+    assert!(SQUASH.glwe_dimension.0 * SQUASH.polynomial_size.0 == SAMPLE_DIMENSION);
+    assert!(COMPUTE.glwe_dimension.0 * COMPUTE.polynomial_size.0 == BLOCK_DIMENSION);
+    assert!(SQUASH.message_modulus.0 == 1 << BLOCK_BITS && COMPUTE.message_modulus.0 == 1 << BLOCK_BITS);
+    assert!(SQUASH.message_modulus.0 * SQUASH.carry_modulus.0 == 1 << DIGIT_BITS);
+    assert!(SAMPLE_DELTA_LOG + DIGIT_BITS + 1 == u128::BITS);
+    // Rounding needs |noise| < Δ/2; the committee's mask must fit in what is left (checked in `tkms-mpc`).
+    assert!(SQUASH_NOISE_LOG < SAMPLE_DELTA_LOG - 1);
+    assert!(COMPUTE.log2_p_fail <= -128.0);
+    assert!(PUBLIC_KEY.pke_params.message_modulus.0 == COMPUTE.message_modulus.0);
+    assert!(PUBLIC_KEY.pke_params.carry_modulus.0 == COMPUTE.carry_modulus.0);
+};
+
+/// The keys to make: compute, compact public key, noise squashing, and a key of its own for encrypted randomness
+/// (drawing it from the compute key is possible but ties the security of the two together). No compression keys:
+/// the committee takes uncompressed samples.
+pub(crate) fn config() -> Config {
+    ConfigBuilder::with_custom_parameters(COMPUTE)
+        .use_dedicated_compact_public_key_parameters((PUBLIC_KEY.pke_params, PUBLIC_KEY.ksk_params))
+        .enable_noise_squashing(NoiseSquashingParameters::Classic(SQUASH))
+        .use_dedicated_oprf_key(true)
+        .build()
+}

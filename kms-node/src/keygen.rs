@@ -1,0 +1,85 @@
+//! The trusted dealer: splits a key that stands in memory into one encrypted package per node.
+//!
+//! A dealer knows the key. It is for first deployments and devnets; a distributed key generation takes its place
+//! behind the same packages.
+
+use crate::keystore::{NodeRecord, PartySecrets, ShareNames};
+use rand::CryptoRng;
+use std::str::FromStr as _;
+use tkms_mpc::fault::Misuse;
+use tkms_mpc::phase::KeyShare;
+use tkms_mpc::prss::PrssKeys;
+use tkms_types::{Committee, CommitteeError, ContextId, EpochId, KeyId, PartyId};
+use zeroize::Zeroizing;
+
+/// The names of what is dealt.
+#[derive(Clone, Copy, Debug)]
+pub struct DealNames {
+    /// The key.
+    pub key: KeyId,
+    /// This sharing of it.
+    pub epoch: EpochId,
+    /// The committee's context.
+    pub context: ContextId,
+}
+
+/// What one node gets: bytes only it can open. They go to [`crate::keystore::Keystore::store_share`].
+#[derive(Clone, Debug)]
+pub struct DealtShare {
+    /// The names under which it is stored.
+    pub names: ShareNames,
+    /// age file to the node's recipient.
+    pub package: Vec<u8>,
+}
+
+/// Shares a binary LWE key with degree t and deals the mask keys, one package per node in party order.
+///
+/// `key_bits`: the coefficients of the squash key, each 0 or 1.
+///
+/// # Errors
+/// [`DealError`] if the nodes are no committee, a recipient is malformed, or the key is not binary.
+pub fn deal(
+    key_bits: &Zeroizing<Vec<u128>>,
+    nodes: &[NodeRecord],
+    names: DealNames,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<DealtShare>, DealError> {
+    let committee = Committee::new(nodes.len())?;
+    let keys = KeyShare::deal(key_bits, committee, rng)?;
+    let masks = PrssKeys::deal(committee, rng).map_err(Misuse::from)?;
+    let parties = committee.parties().zip(nodes).zip(keys.into_iter().zip(masks));
+    parties
+        .map(|((party, node), (key, masks))| {
+            let names =
+                ShareNames { committee, party, key: names.key, epoch: names.epoch, context: names.context };
+            let recipient = age::x25519::Recipient::from_str(&node.recipient)
+                .map_err(|why| DealError::Recipient { party, why })?;
+            let bytes = PartySecrets { key, masks }.to_secret_bytes(&names);
+            let package =
+                age::encrypt(&recipient, &bytes).map_err(|error| DealError::Encrypt(error.to_string()))?;
+            Ok(DealtShare { names, package })
+        })
+        .collect()
+}
+
+/// A key that cannot be dealt.
+#[derive(Debug, thiserror::Error)]
+pub enum DealError {
+    /// The number of nodes.
+    #[error(transparent)]
+    Committee(#[from] CommitteeError),
+    /// The key or the committee's bound.
+    #[error(transparent)]
+    Misuse(#[from] Misuse),
+    /// No age recipient.
+    #[error("recipient of {party}: {why}")]
+    Recipient {
+        /// Whose.
+        party: PartyId,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// Encryption failed.
+    #[error("cannot encrypt: {0}")]
+    Encrypt(String),
+}

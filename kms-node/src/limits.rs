@@ -1,0 +1,70 @@
+//! Bounds of one node that nobody else needs to know (STYLE.md principle 12); shared ones are in `tkms_types::limits`.
+
+use std::time::Duration;
+
+/// Requests being worked on at once; further ones are refused as `Busy`.
+pub const REQUESTS_IN_FLIGHT: usize = 1024;
+/// Longest time a caller's call is held open.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Bytes of a caller's label, which is echoed.
+pub const LABEL_BYTES: usize = 64;
+/// Body of a request: this much, and [`BODY_BYTES_PER_HANDLE`] for each handle.
+pub const BODY_BYTES: usize = 64 * 1024;
+/// See [`BODY_BYTES`].
+pub const BODY_BYTES_PER_HANDLE: usize = 8 * 1024;
+/// Signatures read for one material; a coprocessor set has fewer members.
+pub const MATERIAL_SIGNATURES: usize = 64;
+/// How long a request waits for its grant to become final.
+pub const FINALITY_WAIT: Duration = Duration::from_secs(600);
+/// How long a request waits for a store to have its ciphertext.
+pub const CIPHERTEXT_WAIT: Duration = Duration::from_secs(60);
+/// Pause between two looks at the host chain or at a store.
+pub const POLL: Duration = Duration::from_millis(100);
+/// One call to the host endpoint.
+pub const HOST_CALL: Duration = Duration::from_secs(5);
+/// One fetch from a store.
+pub const FETCH: Duration = Duration::from_secs(15);
+/// Storage slots asked for in one `eth_getProof`.
+pub const SLOTS_PER_CALL: usize = 256;
+/// Sample lists kept in memory between fetching and use.
+pub const SAMPLE_CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Sample lists being parsed and multiplied at once, in KiB.
+pub const SAMPLE_WORK_KIB: u32 = 64 * 1024;
+/// Anchors remembered per host, to notice two hashes for one number.
+pub const ANCHORS: usize = 64;
+/// Messages waiting to be sent to one peer.
+pub const PEER_QUEUE: usize = 1024;
+/// Messages from all peers waiting to be handled.
+pub const INBOUND_QUEUE: usize = 1024;
+/// Calls of one peer served at once.
+pub const PEER_CALLS: usize = 64;
+/// Requests that are taken over from one peer in a second.
+pub const PULLS_PER_SECOND: u32 = 32;
+/// One call to a peer.
+pub const PEER_CALL: Duration = Duration::from_secs(10);
+/// Opening a connection to a peer.
+pub const PEER_CONNECT: Duration = Duration::from_secs(2);
+/// First pause before a peer is tried again; doubles up to [`LONGEST_BACKOFF`].
+pub const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+/// See [`FIRST_BACKOFF`].
+pub const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
+/// How long a session waits for messages before it asks for them.
+pub const BEFORE_PULLING: Duration = Duration::from_millis(250);
+/// How long a finished opening stays in memory to check late shares.
+pub const LATE_SHARES: Duration = Duration::from_secs(60);
+/// How long a session waits for its peers. It can be asked for again at any time.
+pub const SESSION_TIME: Duration = Duration::from_secs(24 * 3600);
+/// Blames kept for `Info`, newest first to go last.
+pub const BLAMES: usize = 64;
+/// Sources (addresses, users, peers) whose rate is remembered.
+pub const RATE_SOURCES: usize = 4096;
+/// Writes to the node's store waiting for the disk.
+pub const STORE_QUEUE: usize = 1024;
+/// Writes that share one commit.
+pub const STORE_BATCH: usize = 128;
+/// Journal records between two signatures over its head.
+pub const JOURNAL_HEAD: u64 = 1000;
+/// Bytes of a file of the key store.
+pub const KEY_FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// log2 of the scrypt cost of the passphrase: 128 MiB and about half a second.
+pub const SCRYPT_LOG_N: u8 = 17;

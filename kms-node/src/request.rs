@@ -1,0 +1,110 @@
+//! A request as the node works on it: checked shapes from `tkms_wire`, both kinds behind one type.
+
+use crate::limits::{BODY_BYTES, BODY_BYTES_PER_HANDLE};
+use crate::refusal::Refusal;
+use prost::Message as _;
+use std::time::Duration;
+use tkms_types::{Handle, PublicRequest, RequestKind, UserRequest, limits};
+use tkms_wire::kms;
+use tkms_wire::material::Material;
+use tkms_wire::request::Call;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Plaintexts for everybody.
+    Public(PublicRequest),
+    /// Shares sealed to a user.
+    User(UserRequest),
+}
+
+/// A well-formed request; nothing of it is believed yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What is asked.
+    pub ask: Ask,
+    /// Where the bytes are named, with attestations nobody has checked.
+    pub materials: Vec<Material>,
+}
+
+/// What travels beside a request and enters no id.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// How long the caller will wait.
+    pub wait: Duration,
+    /// Echoed.
+    pub label: String,
+}
+
+impl Request {
+    /// Check 1 for a public request.
+    ///
+    /// # Errors
+    /// [`Refusal::TooLarge`], [`Refusal::Malformed`].
+    pub fn public(message: kms::PublicDecryptRequest) -> Result<(Self, Manner), Refusal> {
+        check_size(message.encoded_len(), message.handles.len())?;
+        let call: Call<PublicRequest> = message.try_into().map_err(malformed)?;
+        let manner = Manner { wait: call.wait, label: call.label };
+        Ok((Self { ask: Ask::Public(call.request), materials: call.materials }, manner))
+    }
+
+    /// Check 1 for a user's request.
+    ///
+    /// # Errors
+    /// [`Refusal::TooLarge`], [`Refusal::Malformed`].
+    pub fn user(message: kms::UserDecryptRequest) -> Result<(Self, Manner), Refusal> {
+        check_size(message.encoded_len(), message.pairs.len())?;
+        let call: Call<UserRequest> = message.try_into().map_err(malformed)?;
+        let manner = Manner { wait: call.wait, label: call.label };
+        Ok((Self { ask: Ask::User(call.request), materials: call.materials }, manner))
+    }
+
+    /// Which kind of answer is asked for.
+    #[must_use]
+    pub const fn kind(&self) -> RequestKind {
+        match self.ask {
+            Ask::Public(_) => RequestKind::Public,
+            Ask::User(_) => RequestKind::User,
+        }
+    }
+
+    /// Handles in the order of the answer; they may repeat.
+    #[must_use]
+    pub fn handles(&self) -> Vec<Handle> {
+        match &self.ask {
+            Ask::Public(request) => request.handles.clone(),
+            Ask::User(request) => request.pairs.iter().map(|pair| pair.handle).collect(),
+        }
+    }
+
+    /// `extraData` as sent.
+    #[must_use]
+    pub fn extra_data(&self) -> &[u8] {
+        match &self.ask {
+            Ask::Public(request) => &request.extra_data,
+            Ask::User(request) => &request.extra_data,
+        }
+    }
+
+    /// A public request as a peer that missed it gets it: without label and wait.
+    #[must_use]
+    pub fn for_peers(&self) -> Option<kms::PublicDecryptRequest> {
+        let Ask::Public(request) = &self.ask else { return None };
+        let call = Call {
+            request: request.clone(),
+            materials: self.materials.clone(),
+            wait: Duration::ZERO,
+            label: String::new(),
+        };
+        Some((&call).into())
+    }
+}
+
+fn check_size(found: usize, handles: usize) -> Result<(), Refusal> {
+    let limit = (BODY_BYTES + BODY_BYTES_PER_HANDLE.saturating_mul(handles)).min(limits::REQUEST_BYTES);
+    if found > limit { Err(Refusal::TooLarge { what: "bytes of the request", found, limit }) } else { Ok(()) }
+}
+
+fn malformed(error: tkms_wire::FieldError) -> Refusal {
+    Refusal::Malformed(error.to_string())
+}

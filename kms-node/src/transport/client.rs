@@ -1,0 +1,215 @@
+//! The way to one peer: a bounded queue, one connection that comes back by itself, a hello before anything else.
+
+use super::codec::{self, CodecError};
+use super::mtls::{Membership, name_of};
+use super::{PeerMessage, PeerState, TransportError};
+use crate::limits::{FIRST_BACKOFF, LONGEST_BACKOFF, PEER_CALL, PEER_CONNECT, PEER_QUEUE};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tkms_types::{Node, PartyId, SessionId, limits};
+use tkms_wire::kms;
+use tkms_wire::peer::peer_client;
+use tkms_wire::peer::{HelloRequest, SessionRequest, pulled_request};
+use tokio::sync::mpsc;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Code, Status};
+
+type Client = peer_client::PeerClient<Channel>;
+
+/// Room for protobuf around a message of the largest size.
+const FRAMING: usize = 64 * 1024;
+/// HTTP/2 pings that show a dead peer while nothing is sent.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Shared handle to one peer.
+pub(super) struct PeerClient {
+    party: PartyId,
+    client: Client,
+    queue: mpsc::Sender<PeerMessage>,
+    state: Mutex<PeerState>,
+    membership: Arc<Membership>,
+}
+
+/// The task that empties the queue.
+pub(super) struct PeerSender {
+    peer: Arc<PeerClient>,
+    queue: mpsc::Receiver<PeerMessage>,
+}
+
+impl PeerClient {
+    pub(super) fn new(
+        node: &Node,
+        identity: &Identity,
+        membership: Arc<Membership>,
+    ) -> Result<(Arc<Self>, PeerSender), TransportError> {
+        let party = node.party_id;
+        let setup = |error: tonic::transport::Error| TransportError::Setup(format!("{party}: {error:?}"));
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(&node.tls_certificate))
+            .domain_name(name_of(node))
+            .identity(identity.clone())
+            .timeout(PEER_CONNECT);
+        let channel = Endpoint::from_shared(format!("https://{}", node.peer_address))
+            .and_then(|endpoint| endpoint.tls_config(tls))
+            .map_err(setup)?
+            .connect_timeout(PEER_CONNECT)
+            .timeout(PEER_CALL)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_while_idle(true)
+            .connect_lazy();
+        let client = Client::new(channel)
+            .max_decoding_message_size(limits::PEER_MESSAGE_BYTES.max(limits::REQUEST_BYTES) + FRAMING)
+            .max_encoding_message_size(limits::PEER_MESSAGE_BYTES + FRAMING);
+        let (queue, waiting) = mpsc::channel(PEER_QUEUE);
+        let state = PeerState { party, connected: false, detail: "not called yet".to_owned() };
+        let peer = Arc::new(Self { party, client, queue, state: Mutex::new(state), membership });
+        Ok((Arc::clone(&peer), PeerSender { peer, queue: waiting }))
+    }
+
+    pub(super) fn queue(&self, message: PeerMessage) -> Result<(), TransportError> {
+        self.queue.try_send(message).map_err(|_| TransportError::QueueFull(self.party))
+    }
+
+    pub(super) fn state(&self) -> PeerState {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers how the last call went; says so once when that changes.
+    fn note(&self, outcome: Result<(), String>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let connected = outcome.is_ok();
+        let detail = outcome.err().unwrap_or_default();
+        if connected && !state.connected {
+            tracing::info!(peer = %self.party, "peer reached");
+        } else if !connected && (state.connected || state.detail != detail) {
+            tracing::warn!(peer = %self.party, reason = %detail, "peer not reached");
+        }
+        crate::metrics::peer_connected(self.party, connected);
+        state.connected = connected;
+        state.detail = detail;
+    }
+
+    fn failed(&self, status: &Status) -> TransportError {
+        let reason = describe(status);
+        self.note(Err(reason.clone()));
+        TransportError::Call { peer: self.party, reason }
+    }
+
+    async fn hello(&self) -> Result<(), TransportError> {
+        let Membership { me, cluster_hash, .. } = *self.membership;
+        let hello = HelloRequest {
+            party: me.number().into(),
+            cluster_hash: codec::bytes(cluster_hash),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let reply = self.client.clone().hello(hello).await.map_err(|status| self.failed(&status))?.into_inner();
+        if reply.cluster_hash.as_ref() != cluster_hash.as_slice() || reply.party != u32::from(self.party.number()) {
+            let theirs = alloy_primitives::hex::encode(&reply.cluster_hash);
+            let error = TransportError::Cluster { peer: self.party, theirs, ours: cluster_hash };
+            self.note(Err(error.to_string()));
+            return Err(error);
+        }
+        self.note(Ok(()));
+        Ok(())
+    }
+
+    /// A peer that does not answer is not asked for messages: its own start, or the queue, brings them.
+    pub(super) async fn pull_request(
+        &self,
+        session: SessionId,
+    ) -> Result<Option<kms::PublicDecryptRequest>, TransportError> {
+        let request = SessionRequest { session: codec::bytes(session.0) };
+        let reply = self.client.clone().pull_request(request).await.map_err(|status| self.failed(&status))?;
+        match reply.into_inner().request {
+            None => Ok(None),
+            Some(pulled_request::Request::PublicRequest(request)) => Ok(Some(request)),
+            Some(pulled_request::Request::UserRequest(_)) => {
+                let reason = CodecError::Missing("it answers with a user's request, which has no session of nodes");
+                Err(TransportError::Answer { peer: self.party, reason })
+            }
+        }
+    }
+
+    pub(super) async fn pull_message(&self, session: SessionId) -> Result<Option<PeerMessage>, TransportError> {
+        let request = SessionRequest { session: codec::bytes(session.0) };
+        let reply = self.client.clone().pull_message(request).await.map_err(|status| self.failed(&status))?;
+        let Some(envelope) = reply.into_inner().envelope else { return Ok(None) };
+        let wrong = |reason| TransportError::Answer { peer: self.party, reason };
+        let message = self.membership.names.open(self.party, envelope).map_err(wrong)?;
+        if message.session != session {
+            return Err(wrong(CodecError::Session { found: message.session, asked: session }));
+        }
+        Ok(Some(message))
+    }
+}
+
+/// What a status says; tonic hides the cause of a failed connection one level down.
+fn describe(status: &Status) -> String {
+    let mut text = format!("{:?}: {}", status.code(), status.message());
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+impl PeerSender {
+    /// Sends what is queued, in order; a message is kept until it is delivered or refused.
+    pub(super) async fn run(mut self) {
+        let mut backoff = FIRST_BACKOFF;
+        loop {
+            if self.peer.hello().await.is_err() {
+                tokio::time::sleep(backoff).await;
+                backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                continue;
+            }
+            backoff = FIRST_BACKOFF;
+            if !self.deliver_all().await {
+                return;
+            }
+        }
+    }
+
+    /// Until the peer fails (true) or the queue ends (false).
+    async fn deliver_all(&mut self) -> bool {
+        loop {
+            // While nothing is to be sent the peer's health is still of interest
+            let next = tokio::time::timeout(KEEP_ALIVE, self.queue.recv()).await;
+            let message = match next {
+                Err(_) => return true,
+                Ok(None) => return false,
+                Ok(Some(message)) => message,
+            };
+            if !self.deliver(message).await {
+                return true;
+            }
+        }
+    }
+
+    /// Whether the connection still stands.
+    async fn deliver(&self, message: PeerMessage) -> bool {
+        let mut backoff = FIRST_BACKOFF;
+        let Membership { me, names, .. } = *self.peer.membership;
+        let envelope = names.seal(me, message);
+        loop {
+            let Err(status) = self.peer.client.clone().deliver(envelope.clone()).await else { return true };
+            match status.code() {
+                // Refused for what it is: sending it again changes nothing
+                Code::InvalidArgument | Code::PermissionDenied | Code::FailedPrecondition | Code::OutOfRange => {
+                    tracing::warn!(peer = %self.peer.party, reason = %describe(&status), "peer refuses our message");
+                    return true;
+                }
+                _ => {}
+            }
+            // The message stays ours until the peer is back
+            self.peer.note(Err(describe(&status)));
+            tokio::time::sleep(backoff).await;
+            backoff = (backoff * 2).min(LONGEST_BACKOFF);
+            while self.peer.hello().await.is_err() {
+                tokio::time::sleep(backoff).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! How nodes reach each other, behind one trait.
+
+mod client;
+mod codec;
+mod mtls;
+mod server;
+
+pub use codec::{CodecError, Names};
+pub use mtls::{MtlsTransport, PeerTls};
+
+use bytes::Bytes;
+use tkms_types::{PartyId, SessionId};
+use tkms_wire::kms;
+use tokio::sync::oneshot;
+
+/// A protocol message of one session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerMessage {
+    /// Which session.
+    pub session: SessionId,
+    /// Body of the protocol's message, unchecked.
+    pub body: Bytes,
+}
+
+/// Something a peer sent or wants. Whoever takes it answers it; an unanswered one counts as refused.
+#[derive(Debug)]
+pub struct Inbound {
+    /// Who; the transport vouches for it.
+    pub from: PartyId,
+    /// What.
+    pub event: Event,
+}
+
+/// See [`Inbound`].
+#[derive(Debug)]
+pub enum Event {
+    /// A protocol message. The answer says whether its session is known here.
+    Message(PeerMessage, oneshot::Sender<bool>),
+    /// The peer holds an early message and asks for the request it belongs to.
+    WantsRequest(SessionId, oneshot::Sender<Option<kms::PublicDecryptRequest>>),
+    /// The peer started late or restarted and asks for our message.
+    WantsMessage(SessionId, oneshot::Sender<Option<PeerMessage>>),
+}
+
+/// How a peer is, for `readyz` and `Info`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerState {
+    /// Who.
+    pub party: PartyId,
+    /// Whether the last call to it succeeded.
+    pub connected: bool,
+    /// Why not, in words.
+    pub detail: String,
+}
+
+/// Messages between the members of one committee.
+///
+/// Guarantee: a message comes from the party it names (authenticated) and nobody else reads it (private). Messages of
+/// one sender may be lost, when a queue is full or a process ends; they are not altered. Nothing else is promised:
+/// whoever misses a message asks for it with [`Self::pull_message`].
+#[tonic::async_trait]
+pub trait Transport: Send + Sync + 'static {
+    /// Queues a message for one peer and returns at once.
+    ///
+    /// # Errors
+    /// [`TransportError::QueueFull`], [`TransportError::NoSuchPeer`].
+    fn send(&self, to: PartyId, message: PeerMessage) -> Result<(), TransportError>;
+
+    /// The next thing a peer sent or wants; `None` after the transport was stopped.
+    async fn recv(&self) -> Option<Inbound>;
+
+    /// Asks a peer for the public request behind a session.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    async fn pull_request(
+        &self,
+        from: PartyId,
+        session: SessionId,
+    ) -> Result<Option<kms::PublicDecryptRequest>, TransportError>;
+
+    /// Asks a peer for its message of a session; `None` if it has not sent one yet.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    async fn pull_message(&self, from: PartyId, session: SessionId) -> Result<Option<PeerMessage>, TransportError>;
+
+    /// How every peer is.
+    fn peers(&self) -> Vec<PeerState>;
+}
+
+/// A message that did not get through, and whose.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// Too much is waiting for this peer.
+    #[error("the queue for {0} is full")]
+    QueueFull(PartyId),
+    /// Not in the committee, or ourselves.
+    #[error("{0} is no peer of this node")]
+    NoSuchPeer(PartyId),
+    /// The peer cannot be reached or refused.
+    #[error("{peer}: {reason}")]
+    Call {
+        /// Who.
+        peer: PartyId,
+        /// Why.
+        reason: String,
+    },
+    /// The peer answered with something else than it was asked for.
+    #[error("{peer}: {reason}")]
+    Answer {
+        /// Who.
+        peer: PartyId,
+        /// What is wrong.
+        reason: CodecError,
+    },
+    /// The peer is a member of another cluster, or runs another cluster file.
+    #[error("{peer} runs cluster file {theirs}, ours is {ours}")]
+    Cluster {
+        /// Who.
+        peer: PartyId,
+        /// Its hash.
+        theirs: String,
+        /// Our hash.
+        ours: alloy_primitives::B256,
+    },
+    /// The port, the certificates or the TLS settings.
+    #[error("peer port: {0}")]
+    Setup(String),
+}

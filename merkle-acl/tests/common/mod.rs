@@ -1,0 +1,119 @@
+//! A chain's state built from scratch: storage and account tries with their proofs, and a header over them.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
+use alloy_rlp::Header;
+use alloy_trie::{HashBuilder, Nibbles, TrieAccount, proof::ProofRetainer};
+use merkle_acl::{AclEvidence, AclHost, AclLayout, Fact, SlotProof, slots_for};
+
+/// Root of the trie over these (unhashed key, RLP value) pairs, and the proof of each wanted key, present or not.
+pub fn trie(pairs: &[(Vec<u8>, Vec<u8>)], wanted: &[Vec<u8>]) -> (B256, Vec<Vec<Bytes>>) {
+    let targets: Vec<Nibbles> = wanted.iter().map(|key| Nibbles::unpack(keccak256(key))).collect();
+    let sorted: BTreeMap<B256, &Vec<u8>> = pairs.iter().map(|(key, value)| (keccak256(key), value)).collect();
+    let mut builder = HashBuilder::default().with_proof_retainer(ProofRetainer::new(targets.clone()));
+    for (key, value) in sorted {
+        builder.add_leaf(Nibbles::unpack(key), value);
+    }
+    let root = builder.root();
+    let nodes = builder.take_proof_nodes();
+    let proof = |key| nodes.matching_nodes_sorted(key).into_iter().map(|(_, node)| node).collect();
+    (root, targets.iter().map(proof).collect())
+}
+
+/// Fields 0 to 14 of a header, each as RLP.
+pub fn header_fields(state_root: B256, number: u64, timestamp: u64) -> Vec<Vec<u8>> {
+    let hash = alloy_rlp::encode(B256::repeat_byte(0x5a));
+    vec![
+        hash.clone(),
+        hash.clone(),
+        alloy_rlp::encode(Address::repeat_byte(0xbe)),
+        alloy_rlp::encode(state_root),
+        hash.clone(),
+        hash.clone(),
+        alloy_rlp::encode(Bloom::ZERO),
+        alloy_rlp::encode(U256::ZERO),
+        alloy_rlp::encode(number),
+        alloy_rlp::encode(30_000_000u64),
+        alloy_rlp::encode(21_000u64),
+        alloy_rlp::encode(timestamp),
+        alloy_rlp::encode(b"extra".as_slice()),
+        hash,
+        alloy_rlp::encode(B64::ZERO),
+    ]
+}
+
+/// One RLP list of already encoded items.
+pub fn list(items: &[Vec<u8>]) -> Vec<u8> {
+    let payload = items.concat();
+    let mut out = Vec::new();
+    Header { list: true, payload_length: payload.len() }.encode(&mut out);
+    out.extend(payload);
+    out
+}
+
+pub const NUMBER: u64 = 77;
+pub const TIME: u64 = 1_700_000_000;
+
+/// A host chain with one ACL among other accounts.
+pub struct Chain {
+    pub acl: AclHost,
+    pub storage: BTreeMap<B256, U256>,
+    pub neighbours: u8,
+}
+
+impl Chain {
+    pub fn new(layout: AclLayout) -> Self {
+        let acl = AclHost { address: Address::repeat_byte(0xac), code_hash: keccak256("the ACL's code"), layout };
+        Self { acl, storage: BTreeMap::new(), neighbours: 40 }
+    }
+
+    /// A chain whose storage also holds many words nobody asks for, so that proofs have depth.
+    pub fn busy(layout: AclLayout) -> Self {
+        let mut chain = Self::new(layout);
+        chain.storage.extend((0..200u64).map(|i| (keccak256(i.to_be_bytes()), U256::from(i + 1))));
+        chain
+    }
+
+    pub fn set(&mut self, slot: B256, word: U256) -> &mut Self {
+        self.storage.insert(slot, word);
+        self
+    }
+
+    pub fn grant(&mut self, fact: Fact) -> &mut Self {
+        let Fact::Granted(grant) = fact else { panic!("only grants are set like this") };
+        self.set(grant.slot(), U256::ONE)
+    }
+
+    /// Honest evidence for these facts.
+    pub fn evidence(&self, facts: &[Fact]) -> AclEvidence {
+        self.evidence_for(&slots_for(self.acl.layout, facts))
+    }
+
+    pub fn evidence_for(&self, slots: &[B256]) -> AclEvidence {
+        let storage: Vec<_> = self
+            .storage
+            .iter()
+            .filter(|(_, word)| !word.is_zero())
+            .map(|(slot, word)| (slot.to_vec(), alloy_rlp::encode(word)))
+            .collect();
+        let wanted: Vec<_> = slots.iter().map(|slot| slot.to_vec()).collect();
+        let (storage_root, proofs) = trie(&storage, &wanted);
+        let (state_root, account) = self.accounts(storage_root, self.acl.address);
+        let slots = slots.iter().zip(proofs).map(|(slot, nodes)| SlotProof { slot: *slot, nodes }).collect();
+        AclEvidence { header: list(&header_fields(state_root, NUMBER, TIME)).into(), account, slots }
+    }
+
+    /// State root with the ACL at its storage root, and the proof of one account.
+    pub fn accounts(&self, storage_root: B256, wanted: Address) -> (B256, Vec<Bytes>) {
+        let acl = TrieAccount { nonce: 1, storage_root, code_hash: self.acl.code_hash, ..Default::default() };
+        let mut pairs = vec![(self.acl.address.to_vec(), alloy_rlp::encode(acl))];
+        pairs.extend((0..self.neighbours).map(|i| {
+            let account = TrieAccount { balance: U256::from(i) + U256::ONE, ..Default::default() };
+            (Address::repeat_byte(i).to_vec(), alloy_rlp::encode(account))
+        }));
+        let (root, mut proofs) = trie(&pairs, &[wanted.to_vec()]);
+        (root, proofs.remove(0))
+    }
+}

@@ -1,0 +1,175 @@
+//! Three families of failure and no fourth: the caller's ([`Misuse`]), a peer's ([`Fault`]), nobody's ([`Abort`]).
+
+use crate::bounds::BoundError;
+use std::fmt;
+use tkms_types::PartyId;
+
+/// The caller gave what cannot be worked on. No peer is to blame.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Misuse {
+    /// A parameter breaks the bound of noise and mask.
+    #[error(transparent)]
+    Bound(#[from] BoundError),
+    /// A party outside the committee.
+    #[error("{party} is not in the committee of {size}")]
+    NotAMember {
+        /// The party.
+        party: PartyId,
+        /// n.
+        size: usize,
+    },
+    /// Key share and mask keys of different parties or committees.
+    #[error("key share of {key}, mask keys of {masks}")]
+    OwnersDiffer {
+        /// Party and committee of the key share.
+        key: Owner,
+        /// Party and committee of the mask keys.
+        masks: Owner,
+    },
+    /// Words that are no whole number of samples, or none, or more than a session may hold.
+    #[error("{words} words are not 1 to {max} samples of {dimension} mask words and a body")]
+    SampleShape {
+        /// Words given.
+        words: usize,
+        /// Mask words of a sample.
+        dimension: usize,
+        /// [`crate::decrypt::MAX_BLOCKS`].
+        max: usize,
+    },
+    /// Samples under a key of another dimension.
+    #[error("samples of dimension {samples}, key of dimension {key}")]
+    Dimension {
+        /// Mask words of a sample.
+        samples: usize,
+        /// Coefficients of the key.
+        key: usize,
+    },
+    /// A key to deal that is empty, too long or not binary.
+    #[error("a key to deal has 1 to {max} coefficients, each 0 or 1; {len} given")]
+    Key {
+        /// Coefficients given.
+        len: usize,
+        /// [`crate::phase::MAX_DIMENSION`].
+        max: usize,
+    },
+    /// Stored secret bytes that this version did not write.
+    #[error("stored {what} is malformed: {why}")]
+    Stored {
+        /// Key share or mask keys.
+        what: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A message of no block, or of more blocks than a session may hold.
+    #[error("{blocks} blocks; a session has 1 to {max}")]
+    Blocks {
+        /// Blocks announced.
+        blocks: usize,
+        /// [`crate::decrypt::MAX_BLOCKS`].
+        max: usize,
+    },
+}
+
+/// Whose secret material it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The party.
+    pub party: PartyId,
+    /// The committee it is a member of.
+    pub committee: tkms_types::Committee,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.party, self.committee.size())
+    }
+}
+
+/// Where in a protocol something went wrong; the numbers are those of `docs/protocol/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepId {
+    /// Step 5 of decrypt.md: opening of the masked value among the nodes.
+    Open,
+    /// Step 8 of decrypt.md: a user combines the shares of the nodes.
+    Combine,
+}
+
+/// What shows that a peer departed from the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// A message with another number of shares.
+    WrongLength {
+        /// Shares the session has.
+        expected: usize,
+        /// Shares the message had.
+        found: usize,
+    },
+    /// A share off the polynomial that at least 2t + 1 parties agree on.
+    OffPolynomial {
+        /// First element (four blocks each) where it is off.
+        element: usize,
+    },
+    /// Two different messages for one session; the first is kept.
+    Conflicting {
+        /// First element where they differ.
+        element: usize,
+    },
+    /// A message from a party outside the committee.
+    NotAMember,
+}
+
+/// A peer departed from the protocol. The run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{culprit} at step {step:?}: {evidence:?}")]
+pub struct Fault {
+    /// Who.
+    pub culprit: PartyId,
+    /// Where.
+    pub step: StepId,
+    /// How it shows.
+    pub evidence: Evidence,
+}
+
+/// Not enough good answers. Silence is named, but it proves nothing: the network may be at fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "step {step:?} has {heard} shares and cannot finish with fewer than {needed} good ones; silent: {silent:?}; at fault: {faulty:?}"
+)]
+pub struct Abort {
+    /// Where it stopped.
+    pub step: StepId,
+    /// Good shares the step needs.
+    pub needed: usize,
+    /// Well-formed shares that came, our own included.
+    pub heard: usize,
+    /// Parties that sent nothing.
+    pub silent: Vec<PartyId>,
+    /// Parties that are proven to have departed from the protocol.
+    pub faulty: Vec<PartyId>,
+}
+
+/// Any failure of a protocol.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The caller's.
+    #[error(transparent)]
+    Misuse(#[from] Misuse),
+    /// A peer's.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// Nobody's.
+    #[error(transparent)]
+    Abort(#[from] Abort),
+}
+
+impl Failure {
+    /// Parties that are proven to be at fault. Silent ones are not.
+    #[must_use]
+    pub fn culprits(&self) -> Vec<PartyId> {
+        match self {
+            Self::Misuse(_) => Vec::new(),
+            Self::Fault(fault) => vec![fault.culprit],
+            Self::Abort(abort) => abort.faulty.clone(),
+        }
+    }
+}

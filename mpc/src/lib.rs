@@ -1,0 +1,26 @@
+//! Threshold protocols as pure, synchronous machines: no clock, socket, thread, global randomness or log inside.
+//!
+//! | module | what | page |
+//! | --- | --- | --- |
+//! | [`ring`] | GR(2⁶⁴, 4), GR(2¹²⁸, 4), GF(16) | `docs/protocol/decrypt.md`, "Algebra" |
+//! | [`shamir`] | sharing, interpolation, error-correcting decoding | same |
+//! | [`prss`] | masks without interaction (Cramer, Damgård, Ishai, TCC 2005) | steps 1, 3 |
+//! | [`phase`] | key shares and the linear part of decryption | steps 1, 2 |
+//! | [`decrypt`] | `flood`: masked shares and their robust opening (Noah's Ark, WAHC 2023) | steps 2–7 |
+//! | [`user`] | a user combines the shares of the nodes | step 8 |
+//! | [`bounds`] | noise, mask and message: the inequality behind every plaintext | "Correctness" |
+//!
+//! Names (context, epoch, key) are bound in the session id, `tkms_types::transcript::session_id`.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking"))]
+
+pub mod bounds;
+pub mod decrypt;
+pub mod fault;
+pub mod machine;
+pub mod phase;
+pub mod prss;
+pub mod ring;
+pub mod shamir;
+#[cfg(feature = "sim")]
+pub mod sim;
+pub mod user;

@@ -1,0 +1,95 @@
+//! Asks all nodes at once and stops at the quorum (faults.md rows 1 to 4): never slower than the fastest 2t + 1,
+//! never done before they agree, never given up while they may still answer.
+
+use crate::node::{NodeLink, Question};
+use crate::tally::Tally;
+use std::sync::Arc;
+use std::time::Duration;
+use tkms_types::PartyId;
+use tkms_wire::kms::Reply;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// How long a node is asked to hold the call while it works.
+pub const LONG_POLL: Duration = Duration::from_millis(2_000);
+/// Pause before a node is asked again that could not answer yet, at first: finality comes by the second.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long the pause stays so short.
+const EAGER: Duration = Duration::from_secs(10);
+/// Longest pause, of a request that waits for long.
+const PAUSE_LIMIT: Duration = Duration::from_secs(5);
+/// How long after the quorum the others are listened to: their shares serve users, their lies are named.
+pub const STRAGGLERS: Duration = Duration::from_secs(20);
+
+/// What one call gave, and where to say whether the node has spoken its last word.
+struct Report {
+    party: PartyId,
+    reply: Result<Reply, String>,
+    settled: oneshot::Sender<bool>,
+}
+
+/// One round of questions. Dropping it ends all calls.
+pub struct Round {
+    replies: mpsc::Receiver<Report>,
+    tasks: JoinSet<()>,
+    /// The count so far.
+    pub tally: Tally,
+}
+
+impl Round {
+    /// Asks every node.
+    #[must_use]
+    pub fn start(nodes: &[Arc<NodeLink>], question: &Question, tally: Tally) -> Self {
+        let (sender, replies) = mpsc::channel(nodes.len().max(1));
+        let mut tasks = JoinSet::new();
+        for node in nodes {
+            tasks.spawn(ask_on(node.clone(), question.clone(), sender.clone()));
+        }
+        Self { replies, tasks, tally }
+    }
+
+    /// Takes one reply. False: every node has said its last word.
+    pub async fn step(&mut self) -> bool {
+        let Some(Report { party, reply, settled }) = self.replies.recv().await else { return false };
+        let last = match reply {
+            Ok(reply) => self.tally.receive(party, reply),
+            Err(why) => {
+                self.tally.unreachable(party, &why);
+                false
+            }
+        };
+        // Fails only if the asking task has ended, and then nobody needs to know.
+        drop(settled.send(last));
+        true
+    }
+
+    /// After the quorum: listens to the others for a while. True if the count changed and more may come.
+    pub async fn straggler(&mut self, until: Instant) -> bool {
+        matches!(timeout_at(until, self.step()).await, Ok(true))
+    }
+
+    /// Ends all calls.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+/// Asks one node until it has said its last word.
+async fn ask_on(node: Arc<NodeLink>, question: Question, replies: mpsc::Sender<Report>) {
+    let (start, mut pause) = (Instant::now(), PAUSE);
+    loop {
+        let reply = node.ask(question.clone()).await.map_err(|error| error.to_string());
+        let (settled, last) = oneshot::channel();
+        if replies.send(Report { party: node.party(), reply, settled }).await.is_err() {
+            return;
+        }
+        if last.await.unwrap_or(true) {
+            return;
+        }
+        sleep(pause).await;
+        if start.elapsed() > EAGER {
+            pause = (pause * 3 / 2).min(PAUSE_LIMIT);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The long-running services: configuration and cluster file in, until SIGINT or SIGTERM.
+
+use crate::cli::ServiceArgs;
+use anyhow::{Context as _, Result};
+use tkms_types::Cluster;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// `tkms node`.
+///
+/// # Errors
+/// If the node refuses to start or fails.
+pub async fn node(args: &ServiceArgs) -> Result<()> {
+    let config = tkms_kms_node::config::Config::read(&args.config)?;
+    Ok(tkms_kms_node::run(config, cluster(args)?, stop()?).await?)
+}
+
+/// `tkms oracle`.
+///
+/// # Errors
+/// If the oracle refuses to start or fails.
+pub async fn oracle(args: &ServiceArgs) -> Result<()> {
+    let config = tkms_oracle::config::Config::load(&args.config)?;
+    Ok(tkms_oracle::run(config, cluster(args)?, stop()?).await?)
+}
+
+/// `tkms coprocessor`.
+///
+/// # Errors
+/// If the coprocessor refuses to start or fails.
+pub async fn coprocessor(args: &ServiceArgs) -> Result<()> {
+    let config = tkms_coprocessor::config::Config::load(&args.config)?;
+    Ok(tkms_coprocessor::run(config, cluster(args)?, stop()?).await?)
+}
+
+fn cluster(args: &ServiceArgs) -> Result<Cluster> {
+    let name = || args.cluster.display().to_string();
+    let text = std::fs::read_to_string(&args.cluster).with_context(name)?;
+    Cluster::from_json(&text).with_context(name)
+}
+
+/// Resolves at the first SIGINT or SIGTERM.
+pub(super) fn stop() -> Result<impl Future<Output = ()> + Send + 'static> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
