@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tkms_eth::bindings::{IInputVerifier, Links};
 use tkms_eth::proofs::{ProofError, header_by_number};
-use tkms_eth::{DigestSigner, LocalKey, Rpc, RpcError, SignerError, view};
+use tkms_eth::{LocalKey, Rpc, RpcError, SignerError, view};
 use tkms_fhe::{Evaluator, KeyError, PublicKeys};
 use tkms_types::{Cluster, HostChain, KeyMaterial};
 use zeroize::Zeroizing;

@@ -297,7 +297,7 @@ impl Store {
         let transaction = self.database.begin_read()?;
         let queue = transaction.open_table(tables::QUEUE)?;
         let Some(first) = queue.first()? else { return Ok(None) };
-        let (handle, job) = tables::queued(first.1.value())?;
+        let (handle, job) = tasks::queued(first.1.value())?;
         let operations = transaction.open_table(tables::OPERATIONS)?;
         tasks::task(&operations, handle, job).map(Some)
     }

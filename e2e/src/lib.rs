@@ -30,3 +30,12 @@ pub fn program(name: &str) -> PathBuf {
     let dir = own.ancestors().find(|dir| dir.join(name).is_file());
     dir.unwrap_or_else(|| panic!("{name} is not built: run `make build` first")).join(name)
 }
+
+/// Waits until a condition holds, at most a minute.
+pub async fn wait_until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let start = std::time::Instant::now();
+    while !condition().await {
+        assert!(start.elapsed() < std::time::Duration::from_secs(60), "in vain waited until {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+}

@@ -1,6 +1,7 @@
 //! Nodes asked directly, with no oracle between: what a dishonest oracle could send them.
 
 use crate::devnet::Devnet;
+use crate::wait_until;
 use tkms_wire::kms::kms_client::KmsClient;
 use tkms_wire::kms::{InfoReply, InfoRequest, PublicDecryptRequest, Reply, UserDecryptRequest, reply::Outcome};
 use tonic::transport::Channel;
@@ -21,6 +22,22 @@ pub async fn infos(devnet: &Devnet) -> Vec<InfoReply> {
         infos.push(client.info(InfoRequest {}).await.unwrap().into_inner());
     }
     infos
+}
+
+/// Waits until every node says it is ready, its peers included.
+pub async fn all_ready(devnet: &Devnet) {
+    wait_until("all nodes are ready", || async {
+        for node in &devnet.deployment.nodes {
+            let Ok(mut client) = KmsClient::connect(node.api_url.to_string()).await else { return false };
+            let Ok(info) = client.info(InfoRequest {}).await else { return false };
+            let info = info.into_inner();
+            if !info.ready || info.peers.iter().any(|peer| !peer.connected) {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
 }
 
 /// Sum over all nodes of decryptions computed since start.

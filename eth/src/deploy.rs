@@ -143,7 +143,12 @@ pub enum DeployError {
 ///
 /// # Errors
 /// [`DeployError`].
-pub async fn deploy(rpc: &Rpc, artifacts: &Path, deployer: Deployer<'_>, plan: &DeployPlan) -> Result<Deployment, DeployError> {
+pub async fn deploy(
+    rpc: &Rpc,
+    artifacts: &Path,
+    deployer: Deployer<'_>,
+    plan: &DeployPlan,
+) -> Result<Deployment, DeployError> {
     let sender = Sender::prepare(rpc, deployer).await?;
     let contracts = sender.contracts();
     let creations = creations(artifacts, plan, &contracts)?;
@@ -298,7 +303,8 @@ impl<'a> Sender<'a> {
     }
 
     async fn send(&self, nonce: u64, code: Option<&Bytes>) -> Result<B256, DeployError> {
-        let (to, gas) = if code.is_some() { (TxKind::Create, CREATION_GAS) } else { (TxKind::Call(self.from), TRANSFER_GAS) };
+        let (to, gas) =
+            if code.is_some() { (TxKind::Create, CREATION_GAS) } else { (TxKind::Call(self.from), TRANSFER_GAS) };
         let input = code.cloned().unwrap_or_default();
         match self.deployer {
             Deployer::LocalAnvil => {

@@ -301,7 +301,8 @@ impl LogReader {
                 continue;
             }
             // The rest was only not reached by a shorter chain that agrees so far as it goes.
-            let contradicted = cursor.earlier.iter().skip(position + 1).chain([&cursor.block]).any(|later| later.number <= head);
+            let contradicted =
+                cursor.earlier.iter().skip(position + 1).chain([&cursor.block]).any(|later| later.number <= head);
             if !contradicted {
                 return Ok(());
             }
@@ -333,9 +334,7 @@ impl LogReader {
 fn placed(found: Vec<Log>, from: u64, to: u64) -> Result<Vec<ChainLog>, EventsError> {
     let stray = EventsError::StrayLog { from, to };
     let place = |log: Log| match (log.block_number, log.block_hash, log.log_index, log.transaction_hash) {
-        (Some(number), Some(hash), Some(index), Some(transaction))
-            if !log.removed && (from..=to).contains(&number) =>
-        {
+        (Some(number), Some(hash), Some(index), Some(transaction)) if !log.removed && (from..=to).contains(&number) => {
             Some(ChainLog { block: BlockRef { number, hash }, index, transaction, content: log.inner })
         }
         _ => None,

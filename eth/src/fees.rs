@@ -44,8 +44,7 @@ impl Fees {
 /// Hash and raw bytes of the signed transaction. Signing is deterministic: the same transaction gives the same bytes.
 pub(crate) fn sign(key: &LocalKey, transaction: TxEip1559) -> Result<(B256, Bytes), SignerError> {
     let digest = transaction.signature_hash();
-    let signature =
-        key.inner().sign_hash_sync(&digest).map_err(|_| SignerError::Refused { signer: key.address() })?;
+    let signature = key.inner().sign_hash_sync(&digest).map_err(|_| SignerError::Refused { signer: key.address() })?;
     let envelope = TxEnvelope::from(transaction.into_signed(signature));
     Ok((*envelope.tx_hash(), envelope.encoded_2718().into()))
 }

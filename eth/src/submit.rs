@@ -239,9 +239,11 @@ impl<S: NonceStore> Submitter<S> {
             return Ok(Submitted::AlreadyDone);
         };
         let fees = Fees::current(&self.rpc, self.config.tip, self.config.max_fee).await?;
+        let head = self.head().await?;
         for _ in 0..MAX_NONCE_TRIES {
-            let mut tx = PendingTx { nonce: self.next_nonce, call: call.clone(), gas, attempts: Vec::new(), sent_at: 0 };
-            match self.attempt(&mut tx, fees).await {
+            let mut tx =
+                PendingTx { nonce: self.next_nonce, call: call.clone(), gas, attempts: Vec::new(), sent_at: 0 };
+            match self.attempt(&mut tx, fees, head).await {
                 Ok(hash) => {
                     let nonce = tx.nonce;
                     self.in_flight.insert(nonce, tx);
@@ -324,9 +326,8 @@ impl<S: NonceStore> Submitter<S> {
         if gas > max { Err(SubmitError::GasTooHigh { gas, max }) } else { Ok(Some(gas)) }
     }
 
-    /// Stores one more attempt and sends it.
-    async fn attempt(&self, tx: &mut PendingTx, fees: Fees) -> Result<B256, SubmitError> {
-        let head = self.head().await?;
+    /// Stores one more attempt and sends it. An RPC error means that it is stored.
+    async fn attempt(&self, tx: &mut PendingTx, fees: Fees, head: u64) -> Result<B256, SubmitError> {
         let (hash, raw) = self.sign(tx, fees)?;
         tx.attempts.push((hash, fees));
         tx.sent_at = head;
@@ -340,7 +341,7 @@ impl<S: NonceStore> Submitter<S> {
         let Some((hash, fees)) = tx.attempts.last().copied() else { return Ok(()) };
         let due = head.saturating_sub(tx.sent_at) >= self.config.replace_after && tx.attempts.len() < MAX_ATTEMPTS;
         let result = match fees.raised(now, self.config.max_fee).filter(|_| due) {
-            Some(raised) => self.attempt(&mut tx, raised).await.map(|_| ()),
+            Some(raised) => self.attempt(&mut tx, raised, head).await.map(|_| ()),
             None => {
                 let known = self.rpc.get_transaction_by_hash(hash).await.map_err(during("eth_getTransactionByHash"))?;
                 match known {
@@ -352,15 +353,19 @@ impl<S: NonceStore> Submitter<S> {
                 }
             }
         };
-        self.in_flight.insert(tx.nonce, tx);
         match result {
+            Ok(()) => {}
             // Refusals here pass by themselves: mined meanwhile, fee still too low, funds missing. The next round sees.
-            Err(SubmitError::Rpc(error)) if error.is_refusal() => {
-                tracing::warn!(%hash, %error, "attempt refused");
-                Ok(())
+            Err(SubmitError::Rpc(error)) if error.is_refusal() => tracing::warn!(%hash, %error, "attempt refused"),
+            Err(SubmitError::Rpc(error)) => {
+                self.in_flight.insert(tx.nonce, tx);
+                return Err(error.into());
             }
-            other => other,
+            // Not stored, so it did not leave: what is remembered stays as it was.
+            Err(error) => return Err(error),
         }
+        self.in_flight.insert(tx.nonce, tx);
+        Ok(())
     }
 
     /// What the mined transaction of this nonce did; `None` if it is not deep enough yet.

@@ -25,8 +25,8 @@ fn plan(owner: Address) -> DeployPlan {
     DeployPlan {
         kms_signers: (1..=4).map(Address::repeat_byte).collect(),
         kms_threshold: 3,
-        coprocessor_signers: vec![Address::repeat_byte(9)],
-        coprocessor_threshold: 1,
+        coprocessor_signers: (5..=8).map(Address::repeat_byte).collect(),
+        coprocessor_threshold: 3,
         gateway: GatewayDomain {
             chain_id: 54321,
             decryption: Address::repeat_byte(0xd1),
@@ -55,11 +55,26 @@ fn local_addresses_are_those_of_the_library() {
 #[test]
 fn events_have_the_topics_of_the_released_contracts() {
     let topic = |hex: &str| hex.parse::<alloy::primitives::B256>().unwrap();
-    assert_eq!(FHEEvents::FheAdd::SIGNATURE_HASH, topic("0xdb9050d65240431621d61d6f94b970e63f53a67a5766614ee6e5c5bbd41c8e2e"));
-    assert_eq!(FHEEvents::VerifyInput::SIGNATURE_HASH, topic("0xdc370db33589e73371dc3ee42c789c003d336eefcb7c3f56fe0f51ae5b1d9702"));
-    assert_eq!(FHEEvents::FheRandBounded::SIGNATURE_HASH, topic("0x5222d96b836727a1d6fe1ee9aef27f9bb507bd41794defa376ff6c648aaf8ff1"));
-    assert_eq!(IACL::Allowed::SIGNATURE_HASH, topic("0xe2e1decee6e05ee246cd7c7f1337d25cdfd41dcbdcf8c57b61630be56cc7366a"));
-    assert_eq!(IACL::AllowedForDecryption::SIGNATURE_HASH, topic("0xd913ac93a959116526793ef772233273d5249597d33cddfdc34f29920541fd0a"));
+    assert_eq!(
+        FHEEvents::FheAdd::SIGNATURE_HASH,
+        topic("0xdb9050d65240431621d61d6f94b970e63f53a67a5766614ee6e5c5bbd41c8e2e")
+    );
+    assert_eq!(
+        FHEEvents::VerifyInput::SIGNATURE_HASH,
+        topic("0xdc370db33589e73371dc3ee42c789c003d336eefcb7c3f56fe0f51ae5b1d9702")
+    );
+    assert_eq!(
+        FHEEvents::FheRandBounded::SIGNATURE_HASH,
+        topic("0x5222d96b836727a1d6fe1ee9aef27f9bb507bd41794defa376ff6c648aaf8ff1")
+    );
+    assert_eq!(
+        IACL::Allowed::SIGNATURE_HASH,
+        topic("0xe2e1decee6e05ee246cd7c7f1337d25cdfd41dcbdcf8c57b61630be56cc7366a")
+    );
+    assert_eq!(
+        IACL::AllowedForDecryption::SIGNATURE_HASH,
+        topic("0xd913ac93a959116526793ef772233273d5249597d33cddfdc34f29920541fd0a")
+    );
     assert_eq!(IKMSVerifier::verifyDecryptionEIP712KMSSignaturesCall::SELECTOR, [0x78, 0x54, 0x2e, 0xad]);
 }
 
@@ -86,7 +101,8 @@ async fn an_operator_s_key_deploys_on_any_chain() {
     assert_eq!(deployment.contracts.acl, key.address().create(1));
     assert_eq!(deployment.contracts.decryption_oracle, key.address().create(5));
     let at = BlockId::latest();
-    let signers = view(&chain.rpc, deployment.contracts.kms_verifier, &IKMSVerifier::getKmsSignersCall {}, at).await.unwrap();
+    let signers =
+        view(&chain.rpc, deployment.contracts.kms_verifier, &IKMSVerifier::getKmsSignersCall {}, at).await.unwrap();
     assert_eq!(signers, plan(key.address()).kms_signers);
 }
 

@@ -177,6 +177,8 @@ async fn a_chain_that_only_lags_is_no_reorganisation() {
 async fn a_cursor_of_another_chain_is_refused() {
     let (chain, other) = (Chain::quiet().await, Chain::quiet().await);
     chain.mine(5).await;
+    // Started in the same second, both would make the same first block.
+    other.rpc.anvil_increase_time(1000).await.unwrap();
     other.mine(1).await;
     emit(&other, 0, 4, false).await;
     let (here, there) = (reader(&chain, Follow::Latest, 100), reader(&other, Follow::Latest, 100));

@@ -22,7 +22,8 @@ use tokio::{
 };
 
 const ACL: Address = Address::repeat_byte(0xac);
-const CODE: [u8; 3] = [0x5f, 0x5f, 0xf3];
+/// Writes 1 into the slot its input names.
+const CODE: [u8; 6] = [0x60, 0x01, 0x5f, 0x35, 0x55, 0x00];
 
 fn host() -> AclHost {
     AclHost { address: ACL, code_hash: keccak256(CODE), layout: AclLayout::Range }
@@ -103,7 +104,10 @@ async fn a_proof_belongs_to_the_block_asked_for() {
     let facts = grants(2);
     grant(&chain, &facts[..1]).await;
     let before = latest(&chain).await;
-    grant(&chain, &facts).await;
+    // By a transaction: storage written by force shows in the block before, too.
+    let Fact::Granted(second) = facts[1] else { panic!("grants only") };
+    chain.send_input(0, ACL, second.slot().0.into(), 0).await;
+    chain.mine(1).await;
     let evidence = collect(&chain, &before, &facts).await.unwrap();
     let refused = verify(&evidence, &host(), &facts);
     assert!(matches!(refused, Err(AclError::GrantMissing { .. })), "{refused:?}");
@@ -159,7 +163,10 @@ async fn endpoint(answer: Value) -> tkms_eth::Rpc {
                 }
             };
             let answer = serde_json::json!({ "jsonrpc": "2.0", "id": body["id"], "result": answer }).to_string();
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", answer.len());
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                answer.len()
+            );
             socket.write_all((head + &answer).as_bytes()).await.unwrap();
         }
     });
@@ -190,7 +197,9 @@ async fn a_proof_about_something_else_is_refused() {
     let answer: Value = chain.rpc.raw_request("eth_getProof".into(), parameters).await.unwrap();
     let liar = endpoint(answer).await;
     assert!(state_proof(&liar, hash, ACL, &[B256::ZERO]).await.is_ok());
-    for (account, slots) in [(ACL, vec![B256::repeat_byte(1)]), (ACL, vec![B256::ZERO; 2]), (Address::ZERO, vec![B256::ZERO])] {
+    for (account, slots) in
+        [(ACL, vec![B256::repeat_byte(1)]), (ACL, vec![B256::ZERO; 2]), (Address::ZERO, vec![B256::ZERO])]
+    {
         let refused = state_proof(&liar, hash, account, &slots).await;
         assert!(matches!(refused, Err(ProofError::OtherAnswer { .. })), "{refused:?}");
     }

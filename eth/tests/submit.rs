@@ -5,7 +5,10 @@ mod common;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use alloy::{
@@ -21,7 +24,7 @@ use tkms_eth::submit::{
 #[derive(Clone, Default)]
 struct Disk {
     rows: Arc<Mutex<BTreeMap<u64, String>>>,
-    broken: bool,
+    broken: Arc<AtomicBool>,
 }
 
 impl NonceStore for Disk {
@@ -30,7 +33,7 @@ impl NonceStore for Disk {
     }
 
     fn save(&self, transaction: &PendingTx) -> Result<(), StoreError> {
-        if self.broken {
+        if self.broken.load(Ordering::Relaxed) {
             return Err("disk full".into());
         }
         self.rows.lock().unwrap().insert(transaction.nonce, serde_json::to_string(transaction)?);
@@ -60,10 +63,13 @@ async fn open_with(chain: &Chain, disk: &Disk, config: SubmitConfig) -> Submitte
 }
 
 fn confirmed(outcomes: &[Outcome]) -> Vec<B256> {
-    outcomes.iter().map(|outcome| match outcome {
-        Outcome::Confirmed { id, .. } => *id,
-        other => panic!("{other:?}"),
-    }).collect()
+    outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Outcome::Confirmed { id, .. } => *id,
+            other => panic!("{other:?}"),
+        })
+        .collect()
 }
 
 async fn is_set(chain: &Chain, word: u64) -> bool {
@@ -75,7 +81,9 @@ async fn fifty_calls_share_one_block() {
     let chain = Chain::quiet().await;
     let mut submitter = open(&chain, &Disk::default()).await;
     for word in 1..=50 {
-        assert!(matches!(submitter.submit(call(word)).await.unwrap(), Submitted::Sent { nonce, .. } if nonce == word - 1));
+        assert!(
+            matches!(submitter.submit(call(word)).await.unwrap(), Submitted::Sent { nonce, .. } if nonce == word - 1)
+        );
     }
     assert_eq!(submitter.tick().await.unwrap(), []);
     chain.mine(1).await;
@@ -193,7 +201,10 @@ async fn a_transaction_that_waits_too_long_is_replaced_by_a_dearer_one() {
     assert!(attempts[1].1.max > 20_000_000_000 && attempts[1].1.tip > attempts[0].1.tip);
     chain.mine(1).await;
     let outcomes = submitter.tick().await.unwrap();
-    assert!(matches!(outcomes[..], [Outcome::Confirmed { hash, .. }] if hash == attempts[1].0 && hash != first), "{outcomes:?}");
+    assert!(
+        matches!(outcomes[..], [Outcome::Confirmed { hash, .. }] if hash == attempts[1].0 && hash != first),
+        "{outcomes:?}"
+    );
 }
 
 #[tokio::test]
@@ -239,10 +250,41 @@ async fn a_nonce_taken_by_somebody_else_is_reported_and_skipped() {
 #[tokio::test]
 async fn nothing_leaves_before_it_is_stored() {
     let chain = Chain::quiet().await;
-    let mut submitter = open(&chain, &Disk { broken: true, ..Disk::default() }).await;
+    let disk = Disk::default();
+    let mut submitter = open(&chain, &disk).await;
+    disk.broken.store(true, Ordering::Relaxed);
     assert!(matches!(submitter.submit(call(1)).await, Err(SubmitError::Store(_))));
     chain.mine(1).await;
     assert!(!is_set(&chain, 1).await);
+    assert_eq!(submitter.in_flight().count(), 0);
+}
+
+#[tokio::test]
+async fn a_replacement_that_cannot_be_stored_does_not_leave() {
+    let chain = Chain::quiet().await;
+    let disk = Disk::default();
+    let config = SubmitConfig { replace_after: 0, ..SubmitConfig::default() };
+    let mut submitter = open_with(&chain, &disk, config).await;
+    let Submitted::Sent { hash, .. } = submitter.submit(call(1)).await.unwrap() else { panic!("not sent") };
+    disk.broken.store(true, Ordering::Relaxed);
+    assert!(matches!(submitter.tick().await, Err(SubmitError::Store(_))));
+    assert_eq!(submitter.in_flight().next().unwrap().attempts.len(), 1);
+    chain.mine(1).await;
+    let outcomes = submitter.tick().await.unwrap();
+    assert!(matches!(outcomes[..], [Outcome::Confirmed { hash: mined, .. }] if mined == hash), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_died_leaves_nothing_half_done() {
+    let chain = Chain::quiet().await;
+    let disk = Disk::default();
+    let mut submitter = open(&chain, &disk).await;
+    submitter.submit(call(1)).await.unwrap();
+    drop(chain.anvil);
+    assert!(matches!(submitter.submit(call(2)).await, Err(SubmitError::Rpc(_))));
+    assert!(matches!(submitter.tick().await, Err(SubmitError::Rpc(_))));
+    assert_eq!(submitter.in_flight().count(), 1);
+    assert_eq!(disk.load().unwrap().len(), 1);
 }
 
 #[tokio::test]

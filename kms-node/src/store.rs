@@ -5,7 +5,9 @@
 
 use crate::keystore::KeyState;
 use crate::limits::{STORE_BATCH, STORE_QUEUE};
-use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase as _, TableDefinition, WriteTransaction};
+use redb::{
+    Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -125,8 +125,8 @@ impl AclState {
             if words.contains_key(slot) {
                 return Err(AclError::SlotProofRepeated { slot: *slot });
             }
-            let word = prove_slot(root, *slot, nodes)
-                .map_err(|reason| AclError::SlotProofInvalid { slot: *slot, reason })?;
+            let word =
+                prove_slot(root, *slot, nodes).map_err(|reason| AclError::SlotProofInvalid { slot: *slot, reason })?;
             words.insert(*slot, word);
         }
         match needed.iter().find(|slot| !words.contains_key(*slot)) {
@@ -184,11 +184,9 @@ impl AclState {
         let value = self.word(slot)?;
         match value.try_into() {
             Ok(1u64) => Ok(()),
-            Ok(0u64) => Err(AclError::GrantMissing {
-                handle: grant.handle(),
-                kind: grant.kind(),
-                subject: grant.subject(),
-            }),
+            Ok(0u64) => {
+                Err(AclError::GrantMissing { handle: grant.handle(), kind: grant.kind(), subject: grant.subject() })
+            }
             _ => Err(AclError::SlotValueInvalid { slot, value }),
         }
     }

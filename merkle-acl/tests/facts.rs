@@ -158,7 +158,10 @@ fn a_denied_account_is_refused_whatever_the_flag_holds() {
     for word in [1, 2, 256] {
         let mut chain = Chain::busy(AclLayout::Range);
         chain.set(keys::denied(USER), U256::from(word));
-        assert_eq!(check(&chain, &[Fact::NotDenied(FRIEND), Fact::NotDenied(USER)]), Err(AclError::AccountDenied(USER)));
+        assert_eq!(
+            check(&chain, &[Fact::NotDenied(FRIEND), Fact::NotDenied(USER)]),
+            Err(AclError::AccountDenied(USER))
+        );
     }
 }
 
@@ -272,7 +275,12 @@ fn refusals_come_in_the_order_of_the_policy() {
 
 #[test]
 fn slots_are_listed_once_however_often_facts_repeat() {
-    let facts = [public(), public(), delegated(1), Fact::Delegated { delegator: USER, delegate: FRIEND, contract: USER, now: 1 }];
+    let facts = [
+        public(),
+        public(),
+        delegated(1),
+        Fact::Delegated { delegator: USER, delegate: FRIEND, contract: USER, now: 1 },
+    ];
     // Pause word, public flag, two contracts and the wildcard they share.
     assert_eq!(slots_for(AclLayout::Range, &facts).len(), 5);
 }

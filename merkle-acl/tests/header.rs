@@ -59,7 +59,9 @@ fn a_list_in_place_of_a_string_is_refused() {
         let mut fields = fields();
         fields.push(alloy_rlp::encode(1u64));
         fields[field] = list(&[]);
-        assert!(matches!(Anchor::from_header_rlp(&list(&fields)), Err(HeaderError::Rlp { field: named, .. }) if named == field));
+        assert!(
+            matches!(Anchor::from_header_rlp(&list(&fields)), Err(HeaderError::Rlp { field: named, .. }) if named == field)
+        );
     }
 }
 

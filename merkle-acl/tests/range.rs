@@ -107,7 +107,10 @@ fn an_inner_node_is_no_leaf() {
     let inner = node_hash(leaf(0), leaf(1));
     // With a count the sender may choose, it would pass: this is why the count comes from the state.
     assert_eq!(RangeProof { index: 0, path: path.clone() }.verify(inner, 4, peak), Ok(()));
-    assert_eq!(RangeProof { index: 0, path }.verify(inner, 8, peak), Err(RangeError::PathLength { found: 2, expected: 3 }));
+    assert_eq!(
+        RangeProof { index: 0, path }.verify(inner, 8, peak),
+        Err(RangeError::PathLength { found: 2, expected: 3 })
+    );
     assert!(RangeProof { index: 0, path: Vec::new() }.verify(peak, 8, peak).is_err());
 }
 

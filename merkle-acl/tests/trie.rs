@@ -92,7 +92,8 @@ fn nodes_that_are_not_needed_are_refused() {
 #[test]
 fn the_real_child_of_an_extension_that_leads_elsewhere_is_an_unused_node() {
     // Two keys that share a prefix make an extension at the root; a third key leaves it at once.
-    let branch = [vec![vec![0xa0; 1].into_iter().chain([7u8; 32]).collect::<Vec<u8>>(); 2], vec![vec![0x80]; 15]].concat();
+    let branch =
+        [vec![vec![0xa0; 1].into_iter().chain([7u8; 32]).collect::<Vec<u8>>(); 2], vec![vec![0x80]; 15]].concat();
     let branch = list(&branch);
     let first = keccak256(slot(0)).0[0] ^ 0xff;
     let extension = list(&[encode([0x00, first].as_slice()), encode(keccak256(&branch))]);

@@ -107,10 +107,11 @@ impl PrssKeys {
     #[must_use]
     pub fn mask_shares(&self, session: &SessionId, blocks: usize) -> Zeroizing<Vec<Gr128>> {
         let mut shares = Zeroizing::new(vec![Gr128::ZERO; blocks]);
+        let context = kdf_context(session);
         // one buffer for all subsets: clearing it for each would cost as much as the encryption
         let mut buffer = [Block::default(); 2 * BATCH];
         for (key, weight) in self.keys.iter().zip(&self.weights) {
-            let prf = SubsetPrf::new(key, session, self.summand_log);
+            let prf = SubsetPrf::new(key, &context, self.summand_log);
             for (batch, shares) in shares.chunks_mut(BATCH).enumerate() {
                 for (share, sum) in shares.iter_mut().zip(prf.sums(batch * BATCH, &mut buffer)) {
                     *share += weight.scale(sum);
@@ -128,16 +129,16 @@ impl fmt::Debug for PrssKeys {
     }
 }
 
-/// φ_A of one session: AES-128 under K_A = KDF(r_A; tag, S), on distinct inputs.
+/// φ_A of one session: AES-128 on distinct inputs under K_A = KDF(r_A; tag, S), the first half of the BLAKE3 hash
+/// of [`kdf_context`] keyed with r_A.
 struct SubsetPrf {
     cipher: Aes128Enc,
     summand_log: u32,
 }
 
 impl SubsetPrf {
-    fn new(key: &[u8; KEY_BYTES], session: &SessionId, summand_log: u32) -> Self {
-        let context = Transcript::new(tags::PRSS_MASK).word(session.0).finish();
-        let mut derived = *blake3::keyed_hash(key, context.as_slice()).as_bytes();
+    fn new(key: &[u8; KEY_BYTES], context: &[u8; 32], summand_log: u32) -> Self {
+        let mut derived = *blake3::keyed_hash(key, context).as_bytes();
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = derived;
         let mut aes_key: Key<Aes128Enc> = [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p].into();
         let cipher = Aes128Enc::new(&aes_key);
@@ -161,6 +162,11 @@ impl SubsetPrf {
         let width = self.summand_log + 1;
         (u128::from_le_bytes((*output).into()) & ((1 << width) - 1)).wrapping_sub(1 << self.summand_log)
     }
+}
+
+/// What the KDF of a session hashes under every r_A: the tagged hash of the session id.
+fn kdf_context(session: &SessionId) -> [u8; 32] {
+    Transcript::new(tags::PRSS_MASK).word(session.0).finish().0
 }
 
 /// The AES input (block, summand): the block's index in the low 64 bits, the summand's above.

@@ -59,9 +59,8 @@ impl Round {
                 false
             }
         };
-        // Fails only if the asking task has ended, and then nobody needs to know.
-        drop(settled.send(last));
-        true
+        // Fails only if the asking task has ended, and then there is nothing left to stop.
+        settled.send(last).is_ok() || last || !self.tasks.is_empty()
     }
 
     /// After the quorum: listens to the others for a while. True if the count changed and more may come.

@@ -150,6 +150,10 @@ impl Inputs {
                 tracing::error!(job = %id, %error, "input job cannot go on");
             }
             inputs.active().remove(&id);
+            // Asked again after our last look, while this task was still listed.
+            if let Ok(Some(InputJob { outcome: None, .. })) = inputs.job(id).await {
+                inputs.start(id);
+            }
         });
         active.insert(id, task.abort_handle());
     }

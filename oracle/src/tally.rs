@@ -7,7 +7,7 @@ use crate::check::{Lie, PublicVote, UserVote, check_public, check_user};
 use crate::record::{Answer, Ask, BLAMED_ENTRIES, Blamed, NodeStatus, PublicAnswer, Refused, State, UserItem, foreign};
 use alloy_primitives::B256;
 use std::sync::Arc;
-use tkms_types::{Cluster, Committee, CommitteeError, PartyId, RequestId};
+use tkms_types::{Cluster, ClusterError, Committee, PartyId, RequestId};
 use tkms_wire::answer::Blame;
 use tkms_wire::kms::{RefusalClass, Reply, State as NodeState, reply};
 
@@ -50,8 +50,8 @@ impl Tally {
     /// No reply yet.
     ///
     /// # Errors
-    /// [`CommitteeError`]; not for a cluster file that was read.
-    pub fn new(cluster: Arc<Cluster>, id: RequestId, ask: Ask) -> Result<Self, CommitteeError> {
+    /// [`ClusterError`]; not for a cluster file that was read.
+    pub fn new(cluster: Arc<Cluster>, id: RequestId, ask: Ask) -> Result<Self, ClusterError> {
         let committee = cluster.size()?;
         let votes = vec![Vote::Silent("not heard of yet".into()); committee.size()];
         Ok(Self { cluster, committee, id, ask, votes, blamed: Vec::new() })

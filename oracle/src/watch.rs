@@ -162,7 +162,7 @@ impl Watcher {
         for onchain in undelivered {
             let state = self.host.request(onchain.id).await?.state;
             if matches!(state, OracleState::Done | OracleState::CallbackFailed) {
-                let callback_ok = Some(state == OracleState::Done);
+                let callback_ok = Some(matches!(state, OracleState::Done));
                 let fulfilled = Delivery::Fulfilled { transaction: None, callback_ok, block: None };
                 self.desk.on_disk(move |store| store.set_delivery(chain_id, onchain.id, &fulfilled)).await?;
             }

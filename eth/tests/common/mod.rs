@@ -57,6 +57,10 @@ impl Chain {
 
     /// One transaction from Anvil's own account into the pool, with its nonce.
     pub async fn send(&self, account: usize, to: Address, word: u64, nonce: u64) -> B256 {
+        self.send_input(account, to, word_bytes(word), nonce).await
+    }
+
+    pub async fn send_input(&self, account: usize, to: Address, input: Bytes, nonce: u64) -> B256 {
         use alloy::{network::TransactionBuilder, rpc::types::TransactionRequest};
         let request = TransactionRequest::default()
             .with_from(self.anvil.addresses()[account])
@@ -65,7 +69,7 @@ impl Chain {
             .with_gas_limit(100_000)
             .with_max_fee_per_gas(900_000_000_000)
             .with_max_priority_fee_per_gas(500_000_000_000)
-            .with_input(word_bytes(word));
+            .with_input(input);
         *self.rpc.send_transaction(request).await.unwrap().tx_hash()
     }
 }

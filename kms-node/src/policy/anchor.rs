@@ -118,3 +118,10 @@ fn refused(error: AclError) -> Refusal {
         | AclError::SlotValueInvalid { .. } => Refusal::SlotProofInvalid(error.to_string()),
     }
 }
+
+/// Whether the facts hold in a block that may not be final yet: then waiting is worth while. Decides nothing else.
+#[must_use]
+pub fn holds(evidence: &Evidence, facts: &[Fact], host: &HostChain) -> bool {
+    let acl = AclHost { address: host.contracts.acl, code_hash: host.acl_code_hash, layout: AclLayout::Range };
+    verify(&evidence.acl, &acl, facts).is_ok()
+}

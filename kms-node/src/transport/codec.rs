@@ -47,7 +47,7 @@ pub enum CodecError {
         caller: PartyId,
     },
     /// Over the bound.
-    #[error("a message of {0} bytes, the limit is {}", limits::PEER_MESSAGE_BYTES)]
+    #[error("a message of {0} bytes, the limit is {limit}", limit = limits::PEER_MESSAGE_BYTES)]
     TooLarge(usize),
     /// A message of another session than asked for.
     #[error("it answers with a message of session {found}, asked was {asked}")]

@@ -92,7 +92,7 @@ fn other_sessions_keys_and_blocks_have_other_masks() {
 /// freedom, 0.1 % point 37.7). Seeded: it passes always or never.
 #[test]
 fn a_summand_is_uniform() {
-    let prf = SubsetPrf::new(&[7; 32], &session(3), 110);
+    let prf = SubsetPrf::new(&[7; 32], &kdf_context(&session(3)), 110);
     let mut cells = [0i64; 16];
     let draws = 1 << 14;
     for block in 0..draws {
@@ -122,7 +122,7 @@ fn a_mask_has_the_mean_and_variance_of_its_summands() {
 
 #[test]
 fn two_summands_of_a_block_differ() {
-    let prf = SubsetPrf::new(&[7; 32], &session(3), 110);
+    let prf = SubsetPrf::new(&[7; 32], &kdf_context(&session(3)), 110);
     let mut buffer = [Block::default(); 2 * BATCH];
     let sums: Vec<_> = prf.sums(0, &mut buffer).collect();
     assert_eq!(sums.len(), BATCH);

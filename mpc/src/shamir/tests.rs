@@ -169,8 +169,8 @@ fn liars_who_lie_about_different_values_are_all_located() {
 #[test]
 fn more_liars_over_the_batch_than_allowed_are_refused() {
     let (mut parties, _) = deal(7, 3, 9);
-    for i in 0..3 {
-        parties[i].1[i] += Gr128::ONE;
+    for (i, (_, shares)) in parties.iter_mut().take(3).enumerate() {
+        shares[i] += Gr128::ONE;
     }
     assert_eq!(decode(&received(&parties), 2, 2), Err(DecodeError::TooManyErrors { element: 2 }));
 }

@@ -19,7 +19,7 @@ pub async fn node(args: &ServiceArgs) -> Result<()> {
 /// # Errors
 /// If the oracle refuses to start or fails.
 pub async fn oracle(args: &ServiceArgs) -> Result<()> {
-    let config = tkms_oracle::config::Config::load(&args.config)?;
+    let config = tkms_oracle::config::Config::read(&args.config)?;
     Ok(tkms_oracle::run(config, cluster(args)?, stop()?).await?)
 }
 

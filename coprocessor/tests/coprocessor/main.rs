@@ -1,0 +1,10 @@
+//! The coprocessor without tfhe: an insecure engine on plaintexts stands in for it. Real keys are the e2e suite's.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+mod api;
+mod inputs;
+mod insecure;
+mod startup;
+mod store;
+mod translate;
+mod worker;

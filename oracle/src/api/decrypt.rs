@@ -1,0 +1,109 @@
+//! `public-decrypt`, `user-decrypt`, `delegated-user-decrypt`.
+
+use super::reply::{self, Failed, accepted, ask_error, failed, no_job, queued, read, succeeded};
+use super::{App, labels, permit};
+use crate::clock::unix_now;
+use crate::record::{Answer, Ask, Record, State, UserItem};
+use crate::server::Peer;
+use crate::subset::served;
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path};
+use axum::response::Response;
+use std::sync::Arc;
+use tkms_types::{PublicRequest, RequestId, SessionId, UserRequest};
+use tkms_wire::relayer::{
+    ApiError, DECRYPT_BODY_BYTES, DelegatedUserDecryptRequest, Hex, Label, PlainHex, PublicDecryptRequest,
+    PublicDecryptResult, UserDecryptRequest, UserDecryptResult, UserShare,
+};
+
+type Shared = Extension<Arc<App>>;
+type Caller = ConnectInfo<Peer>;
+
+pub(super) async fn post_public(app: Shared, peer: Caller, body: Body) -> Result<Response, Failed> {
+    app.charge_caller(peer.0)?;
+    let request = PublicRequest::try_from(read::<PublicDecryptRequest>(body, DECRYPT_BODY_BYTES).await?)?;
+    permit::handles(&request.handles)?;
+    let id = app.desk.accept(Ask::Public(request)).await?;
+    Ok(accepted(id.0))
+}
+
+pub(super) async fn post_user(app: Shared, peer: Caller, body: Body) -> Result<Response, Failed> {
+    app.charge_caller(peer.0)?;
+    let body: UserDecryptRequest = read(body, DECRYPT_BODY_BYTES).await?;
+    accept_user(&app, body.try_into()?).await
+}
+
+pub(super) async fn post_delegated(app: Shared, peer: Caller, body: Body) -> Result<Response, Failed> {
+    app.charge_caller(peer.0)?;
+    let body: DelegatedUserDecryptRequest = read(body, DECRYPT_BODY_BYTES).await?;
+    accept_user(&app, body.try_into()?).await
+}
+
+async fn accept_user(app: &App, request: UserRequest) -> Result<Response, Failed> {
+    let user = request.user;
+    let ask = Ask::User(request);
+    let chain = ask.host(&app.cluster).map_err(|error| ask_error(&error))?;
+    if let Ask::User(request) = &ask {
+        permit::check(request, &app.cluster, chain, unix_now())?;
+    }
+    // Only now: a forged request must not use up its victim's quota.
+    app.charge_user(user)?;
+    let id = app.desk.accept(ask).await?;
+    Ok(accepted(id.0))
+}
+
+pub(super) async fn public_job(app: Shared, Path(job): Path<String>) -> Result<Response, Failed> {
+    look(&app, &job, |ask| matches!(ask, Ask::Public(_))).await
+}
+
+pub(super) async fn user_job(app: Shared, Path(job): Path<String>) -> Result<Response, Failed> {
+    look(&app, &job, |ask| matches!(ask, Ask::User(request) if request.delegator.is_none())).await
+}
+
+pub(super) async fn delegated_job(app: Shared, Path(job): Path<String>) -> Result<Response, Failed> {
+    look(&app, &job, |ask| matches!(ask, Ask::User(request) if request.delegator.is_some())).await
+}
+
+async fn look(app: &App, job: &str, ours: impl Fn(&Ask) -> bool) -> Result<Response, Failed> {
+    let id = RequestId(reply::job_id(job)?);
+    let record = app.desk.on_disk(move |store| store.request(id)).await.map_err(crate::desk::DeskError::from)?;
+    let record = record.filter(|record| ours(&record.ask)).ok_or_else(no_job)?;
+    match &record.state {
+        State::Refused(refused) => Ok(failed(Some(id.to_string()), labels::refusal(refused))),
+        State::Done => outcome(app, id, &record),
+        State::WaitingFinality | State::WaitingCiphertext | State::Running => Ok(queued(id.0)),
+    }
+}
+
+fn outcome(app: &App, id: RequestId, record: &Record) -> Result<Response, Failed> {
+    match &record.answer {
+        Some(Answer::Public(answer)) => Ok(succeeded(
+            id.0,
+            PublicDecryptResult {
+                signatures: answer.signatures.iter().map(|(_, bytes)| PlainHex(bytes.clone())).collect(),
+                decrypted_value: PlainHex(answer.words.clone()),
+                extra_data: Hex(answer.extra_data.clone()),
+            },
+        )),
+        Some(Answer::User(items)) => {
+            let extra_data = record.ask.signed_extra_data().map_err(|error| ask_error(&error))?;
+            let chosen = served(items, app.cluster.thresholds.quorum, record.asked_again);
+            let result = chosen.into_iter().map(|item| share(item, &extra_data)).collect();
+            Ok(succeeded(id.0, UserDecryptResult { result }))
+        }
+        // A done record always has its answer; if the disk says otherwise, say so.
+        None => Err(ApiError::new(Label::InternalServerError, "the answer is missing").into()),
+    }
+}
+
+fn share(item: &UserItem, extra_data: &[u8]) -> UserShare {
+    UserShare {
+        payload: PlainHex(item.payload.clone()),
+        signature: PlainHex(item.signature.clone()),
+        party: Some(item.party.number()),
+        extra_data: Some(Hex(extra_data.to_vec().into())),
+        sessions: item.sessions.iter().map(|session| SessionId(*session)).collect(),
+        envelope_signature: Some(PlainHex(item.envelope_signature.clone())),
+    }
+}

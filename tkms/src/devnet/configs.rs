@@ -1,0 +1,78 @@
+//! One configuration file for each process of a devnet, as an operator would write it.
+
+use super::keys::Keys;
+use super::{Account, Layout, Ports, local_url, node_name};
+use crate::files::{create_secret, replace};
+use alloy_primitives::hex;
+use anyhow::{Context as _, Result};
+use tkms_eth::anvil::LOCAL_CHAIN_ID;
+use tkms_types::{Committee, PartyId};
+use toml::{Table, Value};
+use zeroize::Zeroizing;
+
+/// Writes them all.
+pub fn write(layout: &Layout, ports: Ports, committee: Committee, keys: &Keys, accounts: &[Account]) -> Result<()> {
+    let write = |name: &str, table: &Table| replace(&layout.config(name), toml::to_string_pretty(table)?.as_bytes());
+    for party in committee.parties() {
+        write(&node_name(party), &node(layout, ports, keys, party))?;
+    }
+    write("coprocessor", &coprocessor(layout, ports, keys))?;
+    // The last of Anvil's accounts pays for callbacks; the others are the users'.
+    let payer = accounts.last().context("Anvil has no accounts")?;
+    let key_file = layout.run().join("oracle.key");
+    create_secret(&key_file, Zeroizing::new(hex::encode(payer.private_key)).as_bytes())?;
+    write("oracle", &oracle(layout, ports, keys, &key_file.display().to_string()))
+}
+
+fn text(path: &std::path::Path) -> Value {
+    Value::String(path.display().to_string())
+}
+
+fn local(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+fn node(layout: &Layout, ports: Ports, keys: &Keys, party: PartyId) -> Table {
+    let objects = local_url(ports.coprocessor(), "/v1/objects/").to_string();
+    let rpc = local_url(ports.anvil(), "/").to_string();
+    Table::from_iter([
+        ("party".into(), Value::Integer(party.number().into())),
+        ("data_dir".into(), text(&layout.data(&node_name(party)))),
+        ("passphrase_file".into(), text(&keys.passphrase)),
+        ("api_listen".into(), local(ports.api(party)).into()),
+        ("peer_listen".into(), local(ports.peer(party)).into()),
+        ("ops_listen".into(), local(ports.ops(party)).into()),
+        ("objects".into(), Value::Array(vec![objects.into()])),
+        ("rpc".into(), Value::Table(Table::from_iter([(LOCAL_CHAIN_ID.to_string(), rpc.into())]))),
+    ])
+}
+
+fn coprocessor(layout: &Layout, ports: Ports, keys: &Keys) -> Table {
+    Table::from_iter([
+        ("listen".into(), local(ports.coprocessor()).into()),
+        ("data_dir".into(), text(&layout.data("coprocessor"))),
+        ("rpc_url".into(), local_url(ports.anvil(), "/").to_string().into()),
+        ("chain_id".into(), Value::Integer(LOCAL_CHAIN_ID.cast_signed())),
+        ("key_dir".into(), text(&keys.dealt)),
+        ("signer_key_file".into(), text(&keys.coprocessor)),
+    ])
+}
+
+fn oracle(layout: &Layout, ports: Ports, keys: &Keys, key_file: &str) -> Table {
+    let host = Table::from_iter([
+        ("chain_id".into(), Value::Integer(LOCAL_CHAIN_ID.cast_signed())),
+        ("rpc_url".into(), local_url(ports.anvil(), "/").to_string().into()),
+        (
+            "coprocessor_urls".into(),
+            Value::Array(vec![local_url(ports.coprocessor(), "/").to_string().into()]),
+        ),
+    ]);
+    Table::from_iter([
+        ("listen".into(), local(ports.relayer()).into()),
+        ("public_url".into(), local_url(ports.relayer(), "/").to_string().into()),
+        ("data_dir".into(), text(&layout.data("oracle"))),
+        ("submitter_key_file".into(), key_file.into()),
+        ("key_dir".into(), text(&keys.dealt)),
+        ("host".into(), Value::Array(vec![Value::Table(host)])),
+    ])
+}
