@@ -1,9 +1,9 @@
 //! Operations on two values, the second of which may be a plaintext.
 
-use crate::BLOCK_BITS;
 use crate::ciphertext::{Ciphertext, Value};
 use crate::eval::{EvalError, Evaluator, Operand, scalar, truncate, unsupported};
 use crate::ops::BinaryOp;
+use crate::params::BLOCK_BITS;
 use alloy_primitives::U256;
 use tfhe::integer::{BooleanBlock, RadixCiphertext};
 use tkms_types::FheType;

@@ -9,7 +9,7 @@
 use crate::bounds::{FloodBounds, subsets};
 use crate::fault::{Abort, Evidence, Fault, Misuse, Owner, StepId};
 use crate::machine::{Machine, Outgoing, Step, To};
-use crate::phase::{KeyShare, Samples, add_into, pack};
+use crate::phase::{KeyShare, Samples, pack};
 use crate::prss::PrssKeys;
 use crate::ring::{DEGREE, Gr128};
 use crate::shamir::{self, Received};
@@ -53,7 +53,9 @@ pub fn masked_shares(
         return Err(Misuse::OwnersDiffer { key: key.owner(), masks: masks.owner() });
     }
     let mut masked = key.phase_shares(samples)?;
-    add_into(&mut masked, masks.mask_shares(session, samples.blocks()));
+    for (phase, mask) in masked.iter_mut().zip(masks.mask_shares(session, samples.blocks()).iter()) {
+        *phase += *mask;
+    }
     Ok(MaskedShares { owner: key.owner(), blocks: samples.blocks(), shares: Zeroizing::new(pack(&masked)) })
 }
 

@@ -173,3 +173,19 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_proven_are_culprits() {
+        let [a, b] = [2, 3].map(|number| PartyId::new(number).unwrap());
+        let misuse = Misuse::Blocks { blocks: 0, max: 1 };
+        let fault = Fault { culprit: a, step: StepId::Open, evidence: Evidence::NotAMember };
+        let abort = Abort { step: StepId::Open, needed: 3, heard: 1, silent: vec![a], faulty: vec![b] };
+        assert_eq!(Failure::from(misuse).culprits(), []);
+        assert_eq!(Failure::from(fault).culprits(), [a]);
+        assert_eq!(Failure::from(abort).culprits(), [b], "silence proves nothing");
+    }
+}

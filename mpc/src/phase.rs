@@ -6,7 +6,7 @@ use crate::ring::{DEGREE, Gr128};
 use crate::shamir;
 use std::fmt;
 use tkms_types::Committee;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// Longest key that is dealt or read: four times that of the squashed samples in use.
 pub const MAX_DIMENSION: usize = 1 << 14;
@@ -172,14 +172,6 @@ impl fmt::Debug for KeyShare {
 /// Packs consecutive blocks four to an element: Σ Xⁱ·⟨cᵢ⟩. A shorter tail has implicit zeros.
 pub(crate) fn pack(blocks: &[Gr128]) -> Vec<Gr128> {
     blocks.chunks(DEGREE).map(|four| four.iter().rev().fold(Gr128::ZERO, |sum, c| sum.times_x() + *c)).collect()
-}
-
-/// Clears shares that were added into others.
-pub(crate) fn add_into(sums: &mut [Gr128], mut terms: Zeroizing<Vec<Gr128>>) {
-    for (sum, term) in sums.iter_mut().zip(terms.iter()) {
-        *sum += *term;
-    }
-    terms.zeroize();
 }
 
 #[cfg(test)]

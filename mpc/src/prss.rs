@@ -53,8 +53,10 @@ impl PrssKeys {
             rng.fill_bytes(key);
         }
         let of_party = |party: PartyId| {
-            let held = all.iter().zip(drawn.iter()).filter(|(subset, _)| holds(**subset, party));
-            Self::new(Owner { party, committee }, Zeroizing::new(held.map(|(_, key)| *key).collect()))
+            // with its whole capacity: growing would leave copies of keys behind
+            let mut keys = Zeroizing::new(Vec::with_capacity(all.len()));
+            keys.extend(all.iter().zip(drawn.iter()).filter(|(subset, _)| holds(**subset, party)).map(|(_, key)| *key));
+            Self::new(Owner { party, committee }, keys)
         };
         committee.parties().map(of_party).collect()
     }

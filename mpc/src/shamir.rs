@@ -15,8 +15,11 @@ const PLANES: u32 = 128;
 
 /// Deals a secret with degree t: one share per party, in their order.
 pub fn share(secret: Gr128, committee: Committee, rng: &mut impl rand::CryptoRng) -> Zeroizing<Vec<Gr128>> {
-    let mut polynomial = Zeroizing::new(vec![secret]);
-    polynomial.extend((0..committee.threshold().faults()).map(|_| Gr128::random(rng)));
+    let faults = committee.threshold().faults();
+    // with its whole capacity: growing would leave a copy of the secret behind
+    let mut polynomial = Zeroizing::new(Vec::with_capacity(faults + 1));
+    polynomial.push(secret);
+    polynomial.extend((0..faults).map(|_| Gr128::random(rng)));
     Zeroizing::new(committee.parties().map(|party| evaluate(&polynomial, Gr128::point(party))).collect())
 }
 

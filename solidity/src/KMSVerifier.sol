@@ -53,8 +53,7 @@ contract KMSVerifier is IKMSVerifier {
         if (count < context.threshold) revert KMSSignatureThresholdNotReached(count);
 
         bytes32 digest = _digest(handlesList, decryptedResult, extraData);
-        (bool ok, address stranger) =
-            Quorum.reached(digest, decryptionProof[1:end], SignerSet.load(context.signers), context.threshold);
+        (bool ok, address stranger) = Quorum.reached(digest, decryptionProof[1:end], SignerSet.load(context.signers), context.threshold);
         if (stranger != address(0)) revert KMSInvalidSigner(stranger);
         return ok;
     }
@@ -137,9 +136,8 @@ contract KMSVerifier is IKMSVerifier {
     }
 
     function _digest(bytes32[] calldata handles, bytes calldata result, bytes calldata extraData) private view returns (bytes32) {
-        bytes32 structHash = keccak256(
-            abi.encode(PUBLIC_DECRYPT_TYPEHASH, keccak256(abi.encodePacked(handles)), keccak256(result), keccak256(extraData))
-        );
+        bytes32 structHash =
+            keccak256(abi.encode(PUBLIC_DECRYPT_TYPEHASH, keccak256(abi.encodePacked(handles)), keccak256(result), keccak256(extraData)));
         return Eip712.digest(_domainSeparator, structHash);
     }
 }

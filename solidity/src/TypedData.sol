@@ -12,8 +12,7 @@ pragma solidity ^0.8.28;
 // "tKMS Governance" names the host chain id and the verifier whose contexts change.
 
 // Domain type without a salt: `Decryption`, `InputVerification`, `tKMS Governance`.
-bytes32 constant DOMAIN_TYPEHASH =
-    keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+bytes32 constant DOMAIN_TYPEHASH = keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
 
 // Domain type with a salt, the host id: `tKMS Header`, `tKMS Ciphertext`.
 bytes32 constant SALTED_DOMAIN_TYPEHASH =
@@ -64,9 +63,8 @@ struct UserDecryptResponseVerification {
     bytes extraData;
 }
 
-bytes32 constant USER_DECRYPT_RESPONSE_TYPEHASH = keccak256(
-    "UserDecryptResponseVerification(bytes publicKey,bytes32[] ctHandles,bytes userDecryptedShare,bytes extraData)"
-);
+bytes32 constant USER_DECRYPT_RESPONSE_TYPEHASH =
+    keccak256("UserDecryptResponseVerification(bytes publicKey,bytes32[] ctHandles,bytes userDecryptedShare,bytes extraData)");
 
 /// Ties the shares of one answer to one key, handle list and user. Never signed by itself: its digest is inside the payload.
 struct UserDecryptionLinker {
@@ -75,8 +73,7 @@ struct UserDecryptionLinker {
     address userAddress;
 }
 
-bytes32 constant USER_DECRYPTION_LINKER_TYPEHASH =
-    keccak256("UserDecryptionLinker(bytes publicKey,bytes32[] handles,address userAddress)");
+bytes32 constant USER_DECRYPTION_LINKER_TYPEHASH = keccak256("UserDecryptionLinker(bytes publicKey,bytes32[] handles,address userAddress)");
 
 /// A coprocessor's word that the proof of these inputs holds for this user, contract and chain.
 struct CiphertextVerification {

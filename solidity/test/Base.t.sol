@@ -94,9 +94,8 @@ abstract contract Base {
     }
 
     function decryptionDigest(bytes32[] memory handles, bytes memory result, bytes memory extraData) internal pure returns (bytes32) {
-        bytes32 structHash = keccak256(
-            abi.encode(PUBLIC_DECRYPT_TYPEHASH, keccak256(abi.encodePacked(handles)), keccak256(result), keccak256(extraData))
-        );
+        bytes32 structHash =
+            keccak256(abi.encode(PUBLIC_DECRYPT_TYPEHASH, keccak256(abi.encodePacked(handles)), keccak256(result), keccak256(extraData)));
         return Eip712.digest(Eip712.separator("Decryption", GATEWAY_CHAIN, DECRYPTION), structHash);
     }
 
@@ -115,9 +114,7 @@ abstract contract Base {
         returns (bytes32)
     {
         bytes32 structHash = keccak256(
-            abi.encode(
-                CIPHERTEXT_VERIFICATION_TYPEHASH, keccak256(abi.encodePacked(handles)), user, target, chain, keccak256(extraData)
-            )
+            abi.encode(CIPHERTEXT_VERIFICATION_TYPEHASH, keccak256(abi.encodePacked(handles)), user, target, chain, keccak256(extraData))
         );
         return Eip712.digest(Eip712.separator("InputVerification", GATEWAY_CHAIN, INPUT_VERIFICATION), structHash);
     }
@@ -167,15 +164,7 @@ abstract contract Base {
 
     /// The type ids there are.
     function kinds() internal pure returns (uint8[8] memory) {
-        return [
-            Handles.BOOL,
-            Handles.UINT8,
-            Handles.UINT16,
-            Handles.UINT32,
-            Handles.UINT64,
-            Handles.UINT128,
-            Handles.ADDRESS,
-            Handles.UINT256
-        ];
+        return
+            [Handles.BOOL, Handles.UINT8, Handles.UINT16, Handles.UINT32, Handles.UINT64, Handles.UINT128, Handles.ADDRESS, Handles.UINT256];
     }
 }

@@ -7,6 +7,7 @@ pub mod coprocessor;
 mod field;
 mod hex;
 pub mod material;
+pub mod proof;
 pub mod relayer;
 pub mod request;
 pub mod samples;
@@ -17,6 +18,7 @@ pub mod user_payload;
 
 pub use codec::DecodeError;
 pub use field::{FieldError, Problem};
+pub use hex::{Hex, PlainHex, Quantity};
 
 #[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated; documented in the .proto files")]
 mod tkms {

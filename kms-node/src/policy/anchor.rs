@@ -51,7 +51,8 @@ pub fn mark(verified: &VerifiedFacts) -> AnchorMark {
     }
 }
 
-fn check_anchor(anchor: &Anchor, final_hash: B256, host: &HostChain, now: u64) -> Result<(), Refusal> {
+/// Check 11 but for the history: attested, above the checkpoint, of the right age.
+pub(crate) fn check_anchor(anchor: &Anchor, final_hash: B256, host: &HostChain, now: u64) -> Result<(), Refusal> {
     let (number, time) = (anchor.number(), anchor.timestamp());
     if anchor.hash() != final_hash {
         return Err(Refusal::HeaderUnattested { found: anchor.hash(), named: final_hash });

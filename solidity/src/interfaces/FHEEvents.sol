@@ -26,9 +26,7 @@ abstract contract FHEEvents {
     event FheMax(address indexed caller, bytes32 lhs, bytes32 rhs, bytes1 scalarByte, bytes32 result);
     event FheNeg(address indexed caller, bytes32 ct, bytes32 result);
     event FheNot(address indexed caller, bytes32 ct, bytes32 result);
-    event VerifyInput(
-        address indexed caller, bytes32 inputHandle, address userAddress, bytes inputProof, uint8 inputType, bytes32 result
-    );
+    event VerifyInput(address indexed caller, bytes32 inputHandle, address userAddress, bytes inputProof, uint8 inputType, bytes32 result);
     event Cast(address indexed caller, bytes32 ct, uint8 toType, bytes32 result);
     event TrivialEncrypt(address indexed caller, uint256 pt, uint8 toType, bytes32 result);
     event FheIfThenElse(address indexed caller, bytes32 control, bytes32 ifTrue, bytes32 ifFalse, bytes32 result);

@@ -35,9 +35,7 @@ interface IACL {
     error DelegateCannotBeWildcard(address delegate);
     error DelegateCannotBeContractAddress(address contractAddress);
     error ExpirationDateInThePast();
-    error ExpirationDateAlreadySetToSameValue(
-        address delegator, address delegate, address contractAddress, uint256 expirationDate
-    );
+    error ExpirationDateAlreadySetToSameValue(address delegator, address delegate, address contractAddress, uint256 expirationDate);
     error NotDelegatedYet(address delegator, address delegate, address contractAddress);
     error InvalidationNotLater(uint256 given, uint256 current);
     error InvalidationInTheFuture(uint256 given, uint256 current);

@@ -59,9 +59,7 @@ interface IDecryptionOracle {
 
     /// Asks for the plaintexts of `handles`, which become publicly decryptable. The caller must be allowed on each, not be
     /// denied, and have given this contract transient permission. Pins the committee in office.
-    function requestDecryption(bytes32[] calldata handles, bytes4 callbackSelector, uint32 callbackGas)
-        external
-        returns (uint256 requestId);
+    function requestDecryption(bytes32[] calldata handles, bytes4 callbackSelector, uint32 callbackGas) external returns (uint256 requestId);
 
     /// Delivers the result; anyone may, once. Reverts unless the callback can be given all the gas it asked for.
     function fulfil(uint256 requestId, bytes calldata cleartexts, bytes calldata decryptionProof) external;

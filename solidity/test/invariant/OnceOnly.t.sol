@@ -66,7 +66,8 @@ contract OracleHandler is OracleBase {
             } else if (logs[i].topics[0] == IDecryptionOracle.CallbackRetried.selector) {
                 if (abi.decode(logs[i].data, (bool))) ++successes[requestId];
             } else if (logs[i].topics[0] == IDecryptionOracle.DecryptionRequested.selector) {
-                requests.push(requestId);
+                // The record also holds what was announced inside a callback and undone with it.
+                if (stateOf(requestId) == IDecryptionOracle.State.Pending) requests.push(requestId);
             }
         }
     }
@@ -94,7 +95,7 @@ contract OnceOnlyInvariant is OracleBase {
     function targetSelectors() external view returns (Target[] memory targets) {
         bytes4[] memory selectors = new bytes4[](3);
         (selectors[0], selectors[1], selectors[2]) =
-            (OracleHandler.request.selector, OracleHandler.deliver.selector, OracleHandler.retry.selector);
+        (OracleHandler.request.selector, OracleHandler.deliver.selector, OracleHandler.retry.selector);
         targets = new Target[](1);
         targets[0] = Target({addr: address(handler), selectors: selectors});
     }

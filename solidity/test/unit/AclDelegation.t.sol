@@ -75,8 +75,7 @@ contract AclDelegationTest is Base {
 
     function test_one_change_a_block() public {
         delegate(BOB, APP, expiry);
-        bytes memory reason =
-            abi.encodeWithSelector(IACL.AlreadyDelegatedOrRevokedInSameBlock.selector, ALICE, BOB, APP, block.number);
+        bytes memory reason = abi.encodeWithSelector(IACL.AlreadyDelegatedOrRevokedInSameBlock.selector, ALICE, BOB, APP, block.number);
         refuse(reason, BOB, APP, expiry + 1);
         vm.expectRevert(reason);
         vm.prank(ALICE);
@@ -99,9 +98,7 @@ contract AclDelegationTest is Base {
     function test_an_expiry_changes_or_is_refused() public {
         delegate(BOB, APP, expiry);
         vm.roll(block.number + 1);
-        refuse(
-            abi.encodeWithSelector(IACL.ExpirationDateAlreadySetToSameValue.selector, ALICE, BOB, APP, expiry), BOB, APP, expiry
-        );
+        refuse(abi.encodeWithSelector(IACL.ExpirationDateAlreadySetToSameValue.selector, ALICE, BOB, APP, expiry), BOB, APP, expiry);
         vm.expectEmit(ACL_ADDRESS);
         emit IACL.DelegatedForUserDecryption(ALICE, BOB, APP, 2, expiry, expiry + 1);
         delegate(BOB, APP, expiry + 1);

@@ -160,9 +160,7 @@ contract ExecutorRulesTest is Base {
         bytes32 sum = executor.fheAdd(a, b, 0x00);
         vm.assertEq(sum, Handles.computed(keccak256(abi.encodePacked("FHE_comp", uint8(0), a, b, uint8(0), place)), Handles.UINT64));
         bytes32 narrow = executor.cast(a, Handles.UINT8);
-        vm.assertEq(
-            narrow, Handles.computed(keccak256(abi.encodePacked("FHE_comp", uint8(23), a, Handles.UINT8, place)), Handles.UINT8)
-        );
+        vm.assertEq(narrow, Handles.computed(keccak256(abi.encodePacked("FHE_comp", uint8(23), a, Handles.UINT8, place)), Handles.UINT8));
         bytes32 list = executor.fheSum(one(a), Handles.UINT64);
         vm.assertEq(list, Handles.computed(keccak256(abi.encodePacked("FHE_comp", uint8(28), uint256(1), a, place)), Handles.UINT64));
     }

@@ -138,9 +138,7 @@ contract InputVerifierTest is Base {
 
     function test_the_committee_does_not_prove_inputs() public {
         refuse(
-            abi.encodeWithSelector(IInputVerifier.InvalidSigner.selector, vm.addr(NODE_KEYS)),
-            handles[0],
-            signedBy(keys(NODE_KEYS, QUORUM))
+            abi.encodeWithSelector(IInputVerifier.InvalidSigner.selector, vm.addr(NODE_KEYS)), handles[0], signedBy(keys(NODE_KEYS, QUORUM))
         );
     }
 

@@ -163,9 +163,7 @@ contract KMSVerifierTest is Base {
         assembly ("memory-safe") {
             mstore(extra, cut)
         }
-        refuse(
-            abi.encodeWithSelector(IKMSVerifier.DeserializingExtraDataFail.selector), decryptionProof(handles, RESULT, extra, QUORUM)
-        );
+        refuse(abi.encodeWithSelector(IKMSVerifier.DeserializingExtraDataFail.selector), decryptionProof(handles, RESULT, extra, QUORUM));
     }
 
     function test_signers_are_reported_in_party_order() public view {

@@ -29,8 +29,7 @@ contract OracleFulfilTest is OracleBase {
         oracle.fulfil(requestId, cleartexts, proof);
         assertState(requestId, IDecryptionOracle.State.Done);
 
-        bytes memory reason =
-            abi.encodeWithSelector(IDecryptionOracle.RequestNotPending.selector, requestId, IDecryptionOracle.State.Done);
+        bytes memory reason = abi.encodeWithSelector(IDecryptionOracle.RequestNotPending.selector, requestId, IDecryptionOracle.State.Done);
         vm.expectRevert(reason);
         oracle.fulfil(requestId, cleartexts, proof);
         reason = abi.encodeWithSelector(IDecryptionOracle.CallbackNotFailed.selector, requestId, IDecryptionOracle.State.Done);
@@ -101,9 +100,8 @@ contract OracleFulfilTest is OracleBase {
     function test_whoever_delivers_brings_enough_gas_or_nothing_happens() public {
         // Enough for all the checks, not for the callback after the 63/64 rule.
         uint256 starving = uint256(CALLBACK_GAS) + 100_000;
-        (bool ok, bytes memory reason) = address(oracle).call{gas: starving}(
-            abi.encodeCall(IDecryptionOracle.fulfil, (requestId, cleartexts, proof))
-        );
+        (bool ok, bytes memory reason) =
+            address(oracle).call{gas: starving}(abi.encodeCall(IDecryptionOracle.fulfil, (requestId, cleartexts, proof)));
         vm.assertFalse(ok);
         vm.assertTrue(bytes4(reason) == IDecryptionOracle.GasTooLow.selector);
         assertState(requestId, IDecryptionOracle.State.Pending);

@@ -1,9 +1,37 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+
 import {HostileReceiver} from "../../examples/HostileReceiver.sol";
+import {DecryptionOracle} from "../../src/DecryptionOracle.sol";
 import {IDecryptionOracle} from "../../src/interfaces/IDecryptionOracle.sol";
+import {Handles} from "../../src/libraries/Handles.sol";
 import {OracleBase} from "../OracleBase.t.sol";
+
+/// Delivers another request from inside its own callback.
+contract CrossReceiver {
+    DecryptionOracle private immutable _oracle;
+    bytes private _message;
+    bytes public refusal;
+
+    constructor(DecryptionOracle oracle) {
+        _oracle = oracle;
+    }
+
+    function ask(bytes32[] calldata handles, uint32 callbackGas) external returns (uint256) {
+        return _oracle.requestDecryption(handles, this.onDecrypted.selector, callbackGas);
+    }
+
+    function prepare(bytes calldata message) external {
+        _message = message;
+    }
+
+    function onDecrypted(uint256, bytes calldata, bytes calldata) external {
+        (bool ok, bytes memory reason) = address(_oracle).call(_message);
+        if (!ok) refusal = reason;
+    }
+}
 
 contract OracleHostileTest is OracleBase {
     HostileReceiver private receiver;
@@ -34,9 +62,7 @@ contract OracleHostileTest is OracleBase {
         vm.assertEq(receiver.deliveries(), 0);
 
         vm.expectRevert(
-            abi.encodeWithSelector(
-                IDecryptionOracle.RequestNotPending.selector, requestId, IDecryptionOracle.State.CallbackFailed
-            )
+            abi.encodeWithSelector(IDecryptionOracle.RequestNotPending.selector, requestId, IDecryptionOracle.State.CallbackFailed)
         );
         oracle.fulfil(requestId, cleartexts, proof);
 
@@ -54,9 +80,7 @@ contract OracleHostileTest is OracleBase {
         vm.assertEq(receiver.deliveries(), 1);
         vm.assertEq(receiver.lastCleartexts(), cleartexts);
 
-        vm.expectRevert(
-            abi.encodeWithSelector(IDecryptionOracle.CallbackNotFailed.selector, requestId, IDecryptionOracle.State.Done)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IDecryptionOracle.CallbackNotFailed.selector, requestId, IDecryptionOracle.State.Done));
         oracle.retryCallback(requestId, cleartexts, proof);
     }
 
@@ -124,6 +148,20 @@ contract OracleHostileTest is OracleBase {
         vm.assertEq(receiver.deliveries(), 1);
     }
 
+    function test_no_request_is_delivered_from_inside_the_callback_of_another() public {
+        CrossReceiver cross = new CrossReceiver(oracle);
+        bytes32[] memory handles = one(fresh(address(cross), 3, Handles.UINT64));
+        vm.prank(address(cross));
+        acl.allowTransient(handles[0], address(oracle));
+        uint256 outer = cross.ask(handles, 1_000_000);
+        cross.prepare(abi.encodeCall(IDecryptionOracle.fulfil, (requestId, cleartexts, proof)));
+        (bytes memory words, bytes memory evidence) = answer(outer, 3);
+        oracle.fulfil(outer, words, evidence);
+        assertState(outer, IDecryptionOracle.State.Done);
+        assertState(requestId, IDecryptionOracle.State.Pending);
+        vm.assertEq(cross.refusal(), abi.encodeWithSelector(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector));
+    }
+
     function test_a_receiver_may_ask_again_from_inside_its_callback() public {
         requestId = receiver.ask(99, 600_000);
         (cleartexts, proof) = answer(requestId, 99);
@@ -147,8 +185,7 @@ contract OracleHostileTest is OracleBase {
     /// For every amount of gas: either nothing happens, or the callback had all it asked for and so succeeds.
     function testFuzz_no_gas_limit_makes_a_good_callback_fail(uint256 gas) public {
         gas = 50_000 + gas % 900_000;
-        (bool ok,) =
-            address(oracle).call{gas: gas}(abi.encodeCall(IDecryptionOracle.fulfil, (requestId, cleartexts, proof)));
+        (bool ok,) = address(oracle).call{gas: gas}(abi.encodeCall(IDecryptionOracle.fulfil, (requestId, cleartexts, proof)));
         assertState(requestId, ok ? IDecryptionOracle.State.Done : IDecryptionOracle.State.Pending);
         vm.assertEq(receiver.deliveries(), ok ? 1 : 0);
     }

@@ -82,8 +82,7 @@ contract OracleRequestTest is OracleBase {
         vm.assume(chain != DEV_CHAIN);
         uint256 own = uint256(inputHandle(1, 0, Handles.UINT8));
         bytes32 handle = bytes32(own & ~(uint256(type(uint64).max) << 16) | uint256(chain) << 16);
-        bytes memory reason =
-            abi.encodeWithSelector(IDecryptionOracle.HandleOfOtherChain.selector, handle, uint256(chain), DEV_CHAIN);
+        bytes memory reason = abi.encodeWithSelector(IDecryptionOracle.HandleOfOtherChain.selector, handle, uint256(chain), DEV_CHAIN);
         refuse(reason, ALICE, one(handle), CALLBACK_GAS);
     }
 

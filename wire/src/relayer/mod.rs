@@ -8,7 +8,7 @@ mod error;
 mod reply;
 mod request;
 
-pub use crate::hex::{Hex, PlainHex, Quantity};
+pub use crate::{Hex, PlainHex, Quantity};
 pub use error::{ApiError, Detail, Label};
 pub use reply::{
     FheKeyInfo, InputProofResult, Job, KeyData, KeyUrl, KeyUrls, PublicDecryptResult, Reply, UserDecryptResult,

@@ -4,6 +4,7 @@
 mod fixture;
 mod messages;
 mod official_client;
+mod proof;
 mod relayer;
 mod samples;
 mod seal;

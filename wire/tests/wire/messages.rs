@@ -181,13 +181,7 @@ fn the_envelope_binds_request_sessions_and_payload() {
     let (request, session) = (RequestId(B256::repeat_byte(1)), SessionId(B256::repeat_byte(2)));
     let digest = envelope_digest(request, &[session], b"payload");
     let (tag, hash) = (keccak256("tkms/answer/v1"), keccak256("payload"));
-    let fields = [
-        tag.as_slice(),
-        request.0.as_slice(),
-        &[0, 0, 0, 1],
-        session.0.as_slice(),
-        hash.as_slice(),
-    ];
+    let fields = [tag.as_slice(), request.0.as_slice(), &[0, 0, 0, 1], session.0.as_slice(), hash.as_slice()];
     assert_eq!(digest, keccak256(fields.concat()));
     assert_ne!(digest, envelope_digest(RequestId(B256::ZERO), &[session], b"payload"));
     assert_ne!(digest, envelope_digest(request, &[], b"payload"));

@@ -1,0 +1,43 @@
+//! For the operator: is the process alive, is the node ready and if not why, and its counters.
+
+use crate::node::Health;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::sync::Arc;
+
+/// What the routes look at.
+#[derive(Clone)]
+pub(crate) struct Ops {
+    pub(crate) health: Arc<Health>,
+    pub(crate) metrics: Option<PrometheusHandle>,
+}
+
+/// `/livez`, `/readyz`, `/metrics`.
+pub(crate) fn router(ops: Ops) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(render))
+        .with_state(ops)
+}
+
+async fn readyz(State(ops): State<Ops>) -> (StatusCode, String) {
+    let reasons = ops.health.not_ready().await;
+    if reasons.is_empty() {
+        return (StatusCode::OK, "ready\n".to_owned());
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
+}
+
+async fn render(State(ops): State<Ops>) -> (StatusCode, String) {
+    match &ops.metrics {
+        Some(metrics) => {
+            metrics.run_upkeep();
+            (StatusCode::OK, metrics.render())
+        }
+        None => (StatusCode::NOT_FOUND, "this process collects no metrics\n".to_owned()),
+    }
+}
