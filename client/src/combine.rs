@@ -153,14 +153,16 @@ impl<'a> Answers<'a> {
         Ok(())
     }
 
-    /// The values, from the largest group of answers that makes them.
+    /// The values, from the largest group of answers that proves them, else from the largest that makes them.
     ///
     /// # Errors
     /// [`Error::NotEnough`] if more answers are needed.
     pub fn combine(&self) -> Result<UserDecryption> {
         let mut groups: Vec<&Group> = self.groups.values().collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
-        groups.iter().find_map(|group| self.combine_group(group)).ok_or_else(|| Error::NotEnough {
+        let mut found = groups.iter().filter_map(|group| self.combine_group(group)).collect::<Vec<_>>();
+        found.sort_by_key(|found| found.assurance != Assurance::Proven);
+        found.into_iter().next().ok_or_else(|| Error::NotEnough {
             usable: groups.first().map_or(0, |group| group.len()),
             quorum: self.trust.committee.threshold().quorum(),
             blamed: self.blamed.clone(),

@@ -3,7 +3,7 @@
 use crate::combine::Blame;
 use alloy_primitives::B256;
 use std::time::Duration;
-use tkms_types::{CommitteeError, ExtraDataError, FheType, HandleError, PlaintextError};
+use tkms_types::{ClusterError, ExtraDataError, FheType, HandleError, PlaintextError};
 use tkms_wire::relayer::ApiError;
 use tkms_wire::user_payload::UserKeyError;
 
@@ -122,9 +122,9 @@ pub enum Error {
     /// The cluster file knows no such chain.
     #[error("the cluster file has no chain {0}")]
     UnknownChain(u64),
-    /// The cluster file's committee.
+    /// The cluster file contradicts itself.
     #[error(transparent)]
-    Committee(#[from] CommitteeError),
+    Cluster(#[from] ClusterError),
     /// `extraData` names no context.
     #[error(transparent)]
     ExtraData(#[from] ExtraDataError),

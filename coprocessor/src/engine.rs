@@ -14,9 +14,6 @@ use tkms_wire::samples::{SampleList, SamplesError};
 /// Computes on stored ciphertexts. Calls block for milliseconds to minutes and use every core. Equal arguments give
 /// equal bytes, so a call that a crash lost can be repeated.
 pub trait Engine: Send + Sync + 'static {
-    /// Names the arithmetic, part of the profile: engines of other arithmetic make other bytes.
-    fn arithmetic(&self) -> &'static str;
-
     /// Stored form of the operation's result; `operands` as [`Operation::operands`] lists them.
     ///
     /// # Errors
@@ -119,10 +116,6 @@ impl TfheEngine {
 }
 
 impl Engine for TfheEngine {
-    fn arithmetic(&self) -> &'static str {
-        tkms_fhe::arithmetic()
-    }
-
     fn compute(&self, operation: &Operation, operands: &[Bytes]) -> Result<Vec<u8>, EngineError> {
         let operands = operation.operands().into_iter().zip(operands).map(|(handle, bytes)| {
             Ciphertext::parse(handle.check()?, bytes).map_err(|error| EngineError::Operand { handle, error })

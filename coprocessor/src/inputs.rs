@@ -11,8 +11,8 @@ use tkms_eth::SignerError;
 use tkms_fhe::{InputContext, InputError};
 use tkms_types::limits::INPUT_BYTES;
 use tkms_types::{FheType, Handle};
-use tkms_wire::Hex;
 use tkms_wire::coprocessor::{InputAnswer, InputRequest};
+use tkms_wire::relayer::Hex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Bytes of `extraData` that are signed unread.

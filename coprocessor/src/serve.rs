@@ -22,9 +22,9 @@ use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 use tkms_types::Handle;
 use tkms_types::limits::INPUT_BYTES;
-use tkms_wire::Hex;
 use tkms_wire::coprocessor::{AttestedMaterial, Failure, InputRequest, MaterialReply};
 use tkms_wire::material::Format;
+use tkms_wire::relayer::Hex;
 use tokio::sync::Semaphore;
 use tower_http::cors::{Any, CorsLayer};
 

@@ -30,11 +30,7 @@ pub(crate) struct Api {
 impl Api {
     fn allow<T>(&self, request: &Request<T>) -> Result<(), Refusal> {
         let address = request.remote_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
-        if self.rate.allow(&address, Instant::now()) {
-            Ok(())
-        } else {
-            Err(Refusal::RateLimited(address.to_string()))
-        }
+        if self.rate.allow(&address, Instant::now()) { Ok(()) } else { Err(Refusal::RateLimited(address.to_string())) }
     }
 
     async fn answer(&self, ticket: Result<Ticket, Refusal>, wait: Duration, label: String) -> Reply {
@@ -51,9 +47,7 @@ impl Api {
         let progress = ticket.progress.borrow().clone();
         let outcome = match progress {
             Progress::Refused(refusal) => return refused(&refusal, request_id, label),
-            Progress::Pending(state, detail) => {
-                reply::Outcome::Pending(kms::Pending { state: state.into(), detail })
-            }
+            Progress::Pending(state, detail) => reply::Outcome::Pending(kms::Pending { state: state.into(), detail }),
             Progress::Done(outcome) => reply::Outcome::clone(&outcome),
         };
         Reply { request_id, label, outcome: Some(outcome) }

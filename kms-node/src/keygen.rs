@@ -50,13 +50,11 @@ pub fn deal(
     let parties = committee.parties().zip(nodes).zip(keys.into_iter().zip(masks));
     parties
         .map(|((party, node), (key, masks))| {
-            let names =
-                ShareNames { committee, party, key: names.key, epoch: names.epoch, context: names.context };
-            let recipient = age::x25519::Recipient::from_str(&node.recipient)
-                .map_err(|why| DealError::Recipient { party, why })?;
+            let names = ShareNames { committee, party, key: names.key, epoch: names.epoch, context: names.context };
+            let recipient =
+                age::x25519::Recipient::from_str(&node.recipient).map_err(|why| DealError::Recipient { party, why })?;
             let bytes = PartySecrets { key, masks }.to_secret_bytes(&names);
-            let package =
-                age::encrypt(&recipient, &bytes).map_err(|error| DealError::Encrypt(error.to_string()))?;
+            let package = age::encrypt(&recipient, &bytes).map_err(|error| DealError::Encrypt(error.to_string()))?;
             Ok(DealtShare { names, package })
         })
         .collect()

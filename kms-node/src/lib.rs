@@ -1,19 +1,37 @@
 //! One member of the committee.
 //!
 //! A node releases nothing on somebody's word: every request is judged by [`policy`] on proven state before anything
-//! is fetched or computed. The MPC itself is in `tkms_mpc`; here are its keys, its messages' way, and its books.
+//! is computed. The MPC itself is in `tkms_mpc`; here are its keys, its messages' way, and its books.
+//!
+//! [`Node::start`](node::Node::start) runs one; [`keygen::deal`] and [`keystore`] make what it needs.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking"))]
 
+mod api;
+pub mod clock;
 pub mod config;
+mod decrypt;
+pub mod engine;
+pub mod evidence;
+pub mod fetch;
+pub mod hosts;
 pub mod journal;
 pub mod keygen;
 pub mod keystore;
 mod limiter;
 pub mod limits;
 pub mod metrics;
+pub mod node;
+mod ops;
+mod peer;
 pub mod policy;
 pub mod refusal;
 pub mod request;
+mod respond;
+pub mod session;
+pub mod startup;
 pub mod store;
 mod tasks;
 pub mod transport;
+
+pub use config::Config;
+pub use node::{Hooks, Node, NodeError, run};

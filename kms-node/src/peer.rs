@@ -42,7 +42,9 @@ impl PeerDesk {
                 Event::Message(message, answer) => {
                     let session = message.session;
                     let known = sessions.deliver(from, message);
-                    drop(answer.send(known));
+                    if answer.send(known).is_err() {
+                        tracing::debug!(peer = %from, "the peer no longer waits");
+                    }
                     if !known {
                         self.take_over(from, session);
                     }
@@ -82,8 +84,8 @@ impl PeerDesk {
 
     async fn pull(&self, from: PartyId, session: SessionId) -> Result<(), String> {
         let pulled = self.transport.pull_request(from, session).await.map_err(|error| error.to_string())?;
-        let (request, _) = Request::public(pulled.ok_or("the peer has no request for it")?)
-            .map_err(|refusal| refusal.to_string())?;
+        let (request, _) =
+            Request::public(pulled.ok_or("the peer has no request for it")?).map_err(|refusal| refusal.to_string())?;
         let Cluster { context, epoch, key, .. } = &*self.cluster;
         let of = |digest| session_id(Protocol::Flood, *context, *epoch, key.id, digest);
         if !request.materials.iter().any(|material| of(material.digest) == session) {

@@ -87,9 +87,8 @@ impl Responder {
         sessions: &SessionOf,
         body: impl Fn(Handle, FheType) -> Result<Body, Refusal>,
     ) -> Result<UserAnswer, Refusal> {
-        let item = |(handle, kind): &(Handle, FheType)| {
-            Ok(Item { handle: *handle, kind: *kind, body: body(*handle, *kind)? })
-        };
+        let item =
+            |(handle, kind): &(Handle, FheType)| Ok(Item { handle: *handle, kind: *kind, body: body(*handle, *kind)? });
         let items = admitted.handles.iter().map(item).collect::<Result<Vec<_>, Refusal>>()?;
         let in_order = admitted.handles.iter().map(|(handle, _)| sessions.get(handle).copied());
         let sessions: Option<Vec<SessionId>> = in_order.collect();

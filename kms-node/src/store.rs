@@ -6,7 +6,8 @@
 use crate::keystore::KeyState;
 use crate::limits::{STORE_BATCH, STORE_QUEUE};
 use redb::{
-    Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction,
+    Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition,
+    WriteTransaction,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,8 +20,9 @@ const KEY_STATES: TableDefinition<&[u8; 64], u8> = TableDefinition::new("key-sta
 pub(crate) const HALTS: TableDefinition<u64, &str> = TableDefinition::new("halts");
 pub(crate) const ANCHORS: TableDefinition<u64, (u64, &[u8; 32], u64, u64)> = TableDefinition::new("anchors");
 pub(crate) const PINS: TableDefinition<&[u8; 32], &[u8; 32]> = TableDefinition::new("pins");
+type SessionRow<'a> = (u64, &'a [u8], &'a [u8], &'a [u8]);
 /// Stored at, own message, public request, opened digits (none until the end).
-const SESSIONS: TableDefinition<&[u8; 32], (u64, &[u8], &[u8], &[u8])> = TableDefinition::new("sessions");
+const SESSIONS: TableDefinition<&[u8; 32], SessionRow<'_>> = TableDefinition::new("sessions");
 /// Kept until, reply.
 const ANSWERS: TableDefinition<&[u8; 32], (u64, &[u8])> = TableDefinition::new("answers");
 pub(crate) const JOURNAL: TableDefinition<u64, (&[u8; 32], &[u8])> = TableDefinition::new("journal");

@@ -59,8 +59,10 @@ impl Round {
                 false
             }
         };
-        // Fails only if the asking task has ended, and then there is nothing left to stop.
-        settled.send(last).is_ok() || last || !self.tasks.is_empty()
+        if settled.send(last).is_err() {
+            tracing::trace!(%party, "its task has ended already");
+        }
+        true
     }
 
     /// After the quorum: listens to the others for a while. True if the count changed and more may come.

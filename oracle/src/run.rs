@@ -26,6 +26,7 @@ use tkms_types::Cluster;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// Name of the database in the data directory.
 const DATABASE: &str = "oracle.redb";
@@ -37,6 +38,8 @@ const SWEEP: Duration = Duration::from_secs(60);
 const SWEPT_AT_ONCE: usize = 1_000;
 /// How long open exchanges may go on once we are told to stop.
 const GRACE: Duration = Duration::from_secs(5);
+/// Between two looks whether the store is free.
+const RELEASE_POLL: Duration = Duration::from_millis(10);
 const GWEI: u128 = 1_000_000_000;
 
 /// Why the oracle cannot start or had to stop. What fails later and may recover is waited out instead.
@@ -102,7 +105,7 @@ pub async fn run(config: Config, cluster: Cluster, shutdown: impl Future<Output 
         records: config.limits.records.get().into(),
         keep_seconds,
     };
-    let desk = Arc::new(Desk::new(cluster.clone(), store, hosts.clone(), nodes, limits));
+    let desk = Arc::new(Desk::new(cluster.clone(), store.clone(), hosts.clone(), nodes, limits));
     let inputs = Arc::new(Inputs::new(desk.clone(), config.limits.inputs.get() as usize, keep_seconds));
     let health = Arc::new(Health::default());
     let all = hosts.values().cloned().collect();
@@ -126,7 +129,17 @@ pub async fn run(config: Config, cluster: Cluster, shutdown: impl Future<Output 
     loops.shutdown().await;
     inputs.stop_all();
     desk.stop_all();
+    drop((inputs, desk));
+    released(&store).await;
     result
+}
+
+/// Ended tasks let go of the store a little later; whoever starts the next oracle wants the file free.
+async fn released(store: &Arc<Store>) {
+    let deadline = Instant::now() + GRACE;
+    while Arc::strong_count(store) > 1 && Instant::now() < deadline {
+        tokio::time::sleep(RELEASE_POLL).await;
+    }
 }
 
 type Routes = axum::extract::connect_info::IntoMakeServiceWithConnectInfo<axum::Router, Peer>;

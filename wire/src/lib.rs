@@ -20,7 +20,13 @@ pub use codec::DecodeError;
 pub use field::{FieldError, Problem};
 pub use hex::{Hex, PlainHex, Quantity};
 
-#[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated; documented in the .proto files")]
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    reason = "generated; documented in the .proto files"
+)]
 mod tkms {
     pub mod kms {
         pub mod v1 {

@@ -189,7 +189,7 @@ fn operands_of_wrong_types_are_refused() {
     assert!(matches!(evaluator.select(&bit, &byte, &bit), Err(EvalError::Mismatch { .. })));
     assert!(matches!(evaluator.cast(&byte, FheType::Bool), Err(EvalError::Unsupported { .. })));
     assert!(matches!(evaluator.sum(FheType::Bool, &[]), Err(EvalError::Unsupported { .. })));
-    assert!(matches!(evaluator.sum(FheType::Uint8, &[word.clone()]), Err(EvalError::Mismatch { .. })));
+    assert!(matches!(evaluator.sum(FheType::Uint8, std::slice::from_ref(&word)), Err(EvalError::Mismatch { .. })));
     assert!(matches!(evaluator.is_in(&byte, &[word]), Err(EvalError::Mismatch { .. })));
 }
 

@@ -211,7 +211,8 @@ impl Engine {
     fn answered(&self, id: RequestId) -> Result<Option<Progress>, Refusal> {
         let stored = self.parts.store.answer(id, self.parts.clock.now()).map_err(|error| unreadable(&error))?;
         let Some(bytes) = stored else { return Ok(None) };
-        let reply = kms::Reply::decode(bytes.as_slice()).map_err(|_| Refusal::Internal("a stored answer is damaged"))?;
+        let reply =
+            kms::Reply::decode(bytes.as_slice()).map_err(|_| Refusal::Internal("a stored answer is damaged"))?;
         Ok(reply.outcome.map(|outcome| Progress::Done(Arc::new(outcome))))
     }
 

@@ -61,7 +61,7 @@ impl Engine {
         join_all(attested.values().map(|material| self.parts.samples.get(self.wanted(material)))).await;
     }
 
-    const fn wanted(&self, attested: &Attested) -> Wanted {
+    fn wanted(&self, attested: &Attested) -> Wanted {
         Wanted { digest: attested.digest, key: self.parts.cluster.key.id, kind: attested.kind }
     }
 
@@ -144,11 +144,7 @@ impl Engine {
         Ok(try_join_all(by_handle.iter().map(open)).await?.into_iter().collect())
     }
 
-    async fn answer_public(
-        &self,
-        job: &Job,
-        by_handle: &ByHandle,
-    ) -> Result<(reply::Outcome, Vec<PartyId>), Refusal> {
+    async fn answer_public(&self, job: &Job, by_handle: &ByHandle) -> Result<(reply::Outcome, Vec<PartyId>), Refusal> {
         let request = job.request.for_peers().ok_or(Refusal::Internal("not a public request"))?;
         let opened = self.open_all(by_handle, &request).await?;
         let answer = self.parts.responder.public(&job.admitted, &opened)?;

@@ -1,6 +1,6 @@
 use super::*;
-use object_store::memory::InMemory;
 use object_store::PutPayload;
+use object_store::memory::InMemory;
 use tkms_types::Id as _;
 use tkms_wire::samples::BLOCK_WORDS;
 

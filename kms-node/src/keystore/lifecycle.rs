@@ -21,14 +21,8 @@ pub enum KeyState {
 }
 
 impl KeyState {
-    const ALL: [Self; 6] = [
-        Self::PreActivation,
-        Self::Active,
-        Self::Suspended,
-        Self::Deactivated,
-        Self::Compromised,
-        Self::Destroyed,
-    ];
+    const ALL: [Self; 6] =
+        [Self::PreActivation, Self::Active, Self::Suspended, Self::Deactivated, Self::Compromised, Self::Destroyed];
 
     /// The state with this number, as the node's store keeps it.
     #[must_use]

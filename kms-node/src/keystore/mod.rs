@@ -103,7 +103,9 @@ fn opening(path: &Path, error: &age::DecryptError) -> KeystoreError {
     let path = path.to_path_buf();
     match error {
         age::DecryptError::DecryptionFailed => KeystoreError::Passphrase { path },
-        age::DecryptError::NoMatchingKeys | age::DecryptError::KeyDecryptionFailed => KeystoreError::Passphrase { path },
+        age::DecryptError::NoMatchingKeys | age::DecryptError::KeyDecryptionFailed => {
+            KeystoreError::Passphrase { path }
+        }
         other => KeystoreError::Damaged { path, why: other.to_string() },
     }
 }

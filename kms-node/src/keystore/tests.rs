@@ -100,7 +100,7 @@ fn a_deal_to_no_committee_or_of_no_key_is_refused() {
     let record = NodeIdentity::generate().unwrap().record();
     let bits = Zeroizing::new(vec![0u128, 1]);
     assert!(deal(&bits, &vec![record.clone(); 5], names(), &mut rng).is_err());
-    assert!(deal(&Zeroizing::new(vec![2]), &[record.clone()], names(), &mut rng).is_err());
+    assert!(deal(&Zeroizing::new(vec![2]), std::slice::from_ref(&record), names(), &mut rng).is_err());
     let stranger = NodeRecord { recipient: "age1nobody".to_owned(), ..record };
     assert!(deal(&bits, &[stranger], names(), &mut rng).is_err());
     assert_eq!(Committee::new(5).unwrap_err().to_string(), "a committee has 1, 4, 7, 10 or 13 members, not 5");

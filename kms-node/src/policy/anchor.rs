@@ -29,8 +29,8 @@ pub fn judge(
     state: &HostState,
     now: u64,
 ) -> Result<VerifiedFacts, Refusal> {
-    let anchor = Anchor::from_header_rlp(&evidence.acl.header)
-        .map_err(|error| Refusal::HeaderMalformed(error.to_string()))?;
+    let anchor =
+        Anchor::from_header_rlp(&evidence.acl.header).map_err(|error| Refusal::HeaderMalformed(error.to_string()))?;
     check_anchor(&anchor, evidence.final_hash, host, now)?;
     check_history(&anchor, state)?;
     let acl = AclHost { address: host.contracts.acl, code_hash: host.acl_code_hash, layout: AclLayout::Range };

@@ -59,6 +59,9 @@ pub struct View<'a> {
     pub now: u64,
 }
 
+/// Handles in the order of the answer, with their types.
+pub type Typed = Vec<(Handle, FheType)>;
+
 /// A request that passed checks 2 to 8.
 #[derive(Clone, Debug)]
 pub struct Admitted {
@@ -69,7 +72,7 @@ pub struct Admitted {
     /// `extraData`, checked.
     pub extra: ExtraData,
     /// Handles in the order of the answer, with their types.
-    pub handles: Vec<(Handle, FheType)>,
+    pub handles: Typed,
 }
 
 /// Checks 2 to 8.
@@ -107,10 +110,7 @@ fn check_context(request: &Request, cluster: &Cluster) -> Result<ExtraData, Refu
 }
 
 /// Check 3.
-fn check_handles<'a>(
-    handles: &[Handle],
-    cluster: &'a Cluster,
-) -> Result<(Vec<(Handle, FheType)>, &'a HostChain), Refusal> {
+fn check_handles<'a>(handles: &[Handle], cluster: &'a Cluster) -> Result<(Typed, &'a HostChain), Refusal> {
     let Some(first) = handles.first() else {
         return Err(Refusal::LimitExceeded("no handle is named".to_owned()));
     };
@@ -125,7 +125,10 @@ fn check_handles<'a>(
         typed.push((*handle, kind));
     }
     if bits > limits::REQUEST_BITS {
-        return Err(Refusal::LimitExceeded(format!("{bits} bits are asked for, the limit is {}", limits::REQUEST_BITS)));
+        return Err(Refusal::LimitExceeded(format!(
+            "{bits} bits are asked for, the limit is {}",
+            limits::REQUEST_BITS
+        )));
     }
     if let Some(unknown) = handles.iter().find(|handle| cluster.chain_of(**handle).is_none()) {
         return Err(Refusal::HostUnknown(*unknown));

@@ -136,8 +136,7 @@ impl Sessions {
         let (outcome, receiver) = watch::channel(None);
         let before = table.early.take(session);
         let heard = before.keys().copied().collect();
-        let running =
-            Running { opening: None, own: None, request, before, heard, blamed: Vec::new(), outcome };
+        let running = Running { opening: None, own: None, request, before, heard, blamed: Vec::new(), outcome };
         table.running.insert(session, running);
         drop(table);
         let inner = Arc::clone(&self.0);

@@ -10,8 +10,8 @@ use super::{Inbound, PeerMessage, PeerState, Transport, TransportError};
 use crate::keystore::tls_name;
 use crate::limits::{INBOUND_QUEUE, PEER_CALL, PEER_CALLS};
 use alloy_primitives::B256;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -72,13 +72,7 @@ impl MtlsTransport {
         let mut peers = BTreeMap::new();
         for node in cluster.committee.iter().filter(|node| node.party_id != tls.party) {
             let (client, sender) = PeerClient::new(node, &tls.identity, Arc::clone(&membership))?;
-            let mut stopped = stopped.clone();
-            tasks.spawn(async move {
-                tokio::select! {
-                    () = sender.run() => {}
-                    _ = stopped.wait_for(|stop| *stop) => {}
-                }
-            });
+            tasks.spawn(sender.run());
             peers.insert(node.party_id, client);
         }
         Ok(Arc::new(Self { peers, inbound: Mutex::new(inbound), stop, tasks: Mutex::new(tasks), listening }))
@@ -109,11 +103,10 @@ impl Transport for MtlsTransport {
     }
 
     async fn recv(&self) -> Option<Inbound> {
-        let mut stopped = self.stop.subscribe();
         let mut inbound = self.inbound.lock().await;
         tokio::select! {
             next = inbound.recv() => next,
-            _ = stopped.wait_for(|stop| *stop) => None,
+            () = crate::tasks::stopped(self.stop.subscribe()) => None,
         }
     }
 
@@ -139,7 +132,7 @@ fn serve(
     cluster: &Cluster,
     membership: &Arc<Membership>,
     queue: mpsc::Sender<Inbound>,
-    (tasks, mut stopped): (&mut JoinSet<()>, watch::Receiver<bool>),
+    (tasks, stopped): (&mut JoinSet<()>, watch::Receiver<bool>),
 ) -> Result<SocketAddr, TransportError> {
     let setup = |error: &dyn std::fmt::Display| TransportError::Setup(error.to_string());
     let mut callers = BTreeMap::new();
@@ -173,11 +166,7 @@ fn serve(
         .max_concurrent_streams(PEER_CALLS as u32)
         .add_service(service);
     tasks.spawn(async move {
-        let stop = async move {
-            // An error means the transport is gone, which is a stop as well
-            stopped.wait_for(|stop| *stop).await.map_or((), |_| ());
-        };
-        if let Err(error) = router.serve_with_incoming_shutdown(incoming, stop).await {
+        if let Err(error) = router.serve_with_incoming_shutdown(incoming, crate::tasks::stopped(stopped)).await {
             tracing::error!(%error, "peer port closed");
         }
     });

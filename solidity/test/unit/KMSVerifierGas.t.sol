@@ -5,7 +5,9 @@ import {KMSVerifier} from "../../src/KMSVerifier.sol";
 import {Handles} from "../../src/libraries/Handles.sol";
 import {Base} from "../Base.t.sol";
 
-/// What a check of the committee's word costs as a whole transaction: 21,000, calldata, execution from cold storage.
+/// What a check of the committee's word costs as a whole transaction: 21,000, calldata, execution from cold storage. Isolation
+/// makes every call from the test a transaction of its own.
+/// forge-config: default.isolate = true
 contract KMSVerifierGasTest is Base {
     uint256 private constant LIMIT_9_OF_13 = 95_000;
 
@@ -32,25 +34,8 @@ contract KMSVerifierGasTest is Base {
         // The last signers, whom the search meets last.
         bytes memory proof = proofOf(decryptionDigest(handles, result, ""), keys(NODE_KEYS + size - quorum, quorum), "");
         bytes memory message = abi.encodeCall(verifier.verifyDecryptionEIP712KMSSignatures, (handles, result, proof));
-        (uint256 calldataGas, uint256 floorGas) = calldataCost(message);
-
-        address list = address(uint160(uint256(vm.load(address(verifier), keccak256(abi.encode(FIRST_CONTEXT, uint256(1)))))));
-        vm.cool(address(verifier));
-        vm.cool(list);
-        uint256 before = gasleft();
         (bool ok, bytes memory answer) = address(verifier).call(message);
-        uint256 execution = before - gasleft();
         vm.assertTrue(ok && abi.decode(answer, (bool)));
-        uint256 paid = 21_000 + calldataGas + execution;
-        return paid > 21_000 + floorGas ? paid : 21_000 + floorGas;
-    }
-
-    /// EIP-2028 price and EIP-7623 floor.
-    function calldataCost(bytes memory message) private pure returns (uint256 price, uint256 floorPrice) {
-        for (uint256 i = 0; i < message.length; ++i) {
-            (uint256 each, uint256 floorEach) = message[i] == 0 ? (uint256(4), uint256(10)) : (uint256(16), uint256(40));
-            price += each;
-            floorPrice += floorEach;
-        }
+        return vm.lastCallGas().gasTotalUsed;
     }
 }

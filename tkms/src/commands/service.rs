@@ -2,6 +2,7 @@
 
 use crate::cli::ServiceArgs;
 use anyhow::{Context as _, Result};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tkms_types::Cluster;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -11,7 +12,9 @@ use tokio::signal::unix::{SignalKind, signal};
 /// If the node refuses to start or fails.
 pub async fn node(args: &ServiceArgs) -> Result<()> {
     let config = tkms_kms_node::config::Config::read(&args.config)?;
-    Ok(tkms_kms_node::run(config, cluster(args)?, stop()?).await?)
+    let metrics = PrometheusBuilder::new().install_recorder().context("metrics")?;
+    let hooks = tkms_kms_node::Hooks { metrics: Some(metrics), ..Default::default() };
+    Ok(tkms_kms_node::run(config, cluster(args)?, hooks, stop()?).await?)
 }
 
 /// `tkms oracle`.

@@ -1,0 +1,76 @@
+//! A committee member that departs from the protocol: everything it tells its peers in an opening is random. For tests.
+
+use rand::RngCore as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tkms_kms_node::transport::{Inbound, PeerMessage, PeerState, Transport, TransportError};
+use tkms_kms_node::{Config, Hooks};
+use tkms_types::{Cluster, PartyId, SessionId};
+use tkms_wire::kms;
+
+/// The real transport, with every share that leaves replaced.
+struct Liar(Arc<dyn Transport>);
+
+/// Random bytes in place of a protocol message, of the same length.
+fn lie(mut message: PeerMessage) -> PeerMessage {
+    let mut body = message.body.to_vec();
+    rand::rng().fill_bytes(&mut body);
+    message.body = body.into();
+    message
+}
+
+#[tonic::async_trait]
+impl Transport for Liar {
+    fn send(&self, to: PartyId, message: PeerMessage) -> Result<(), TransportError> {
+        self.0.send(to, lie(message))
+    }
+
+    async fn recv(&self) -> Option<Inbound> {
+        self.0.recv().await
+    }
+
+    async fn pull_request(
+        &self,
+        from: PartyId,
+        session: SessionId,
+    ) -> Result<Option<kms::PublicDecryptRequest>, TransportError> {
+        self.0.pull_request(from, session).await
+    }
+
+    async fn pull_message(&self, from: PartyId, session: SessionId) -> Result<Option<PeerMessage>, TransportError> {
+        self.0.pull_message(from, session).await
+    }
+
+    fn peers(&self) -> Vec<PeerState> {
+        self.0.peers()
+    }
+}
+
+/// `lying-node node --config <file> --cluster <file>`, as `tkms node`.
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, _, _, config, _, cluster] = arguments.as_slice() else {
+        tracing::error!("expected: node --config <file> --cluster <file>");
+        return ExitCode::FAILURE;
+    };
+    match run(config, cluster).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: &str, cluster: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let config = Config::read(config.as_ref())?;
+    let cluster = Cluster::from_json(&std::fs::read_to_string(cluster)?)?;
+    let hooks = Hooks { transport: Some(Box::new(|real| Arc::new(Liar(real)))), ..Hooks::default() };
+    let stop = async {
+        // A missing signal handler would only mean that it must be killed.
+        tokio::signal::ctrl_c().await.unwrap_or_default();
+    };
+    Ok(tkms_kms_node::run(config, cluster, hooks, stop).await?)
+}

@@ -1,0 +1,382 @@
+//! A running node: everything put together, started and stopped.
+
+use crate::api::Api;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::engine::{self, Engine};
+use crate::evidence::{HostError, HostReader, HostView, RpcHost};
+use crate::fetch::{ObjectSource, Samples};
+use crate::hosts::Hosts;
+use crate::journal::Journal;
+use crate::keystore::NodeIdentity;
+use crate::limiter::RateLimiter;
+use crate::limits::BODY_BYTES;
+use crate::ops::{self, Ops};
+use crate::peer::PeerDesk;
+use crate::respond::Responder;
+use crate::session::{self, Sessions};
+use crate::startup::{self, StartError};
+use crate::store::{Store, StoreError};
+use crate::tasks::{self, Tasks};
+use crate::transport::{MtlsTransport, Names, PeerTls, Transport, TransportError};
+use alloy_primitives::{Address, B256};
+use bytes::Bytes;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tkms_types::{Cluster, Committee, PartyId, limits};
+use tkms_wire::kms::kms_server::KmsServer;
+use tkms_wire::kms::{self, InfoReply};
+use tokio::sync::{Semaphore, watch};
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, Server};
+
+/// Streams of one API connection.
+const API_STREAMS: u32 = 256;
+/// Between two looks at what may be forgotten.
+const PRUNING: Duration = Duration::from_secs(600);
+
+/// Puts itself between the node and its peers.
+pub type WrapTransport = Box<dyn FnOnce(Arc<dyn Transport>) -> Arc<dyn Transport> + Send>;
+
+/// Parts of a node that tests replace. The default is the real thing.
+pub struct Hooks {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Readers of the host chains, by chain id, instead of the endpoints of the configuration.
+    pub hosts: Option<BTreeMap<u64, Arc<dyn HostReader>>>,
+    /// Stores instead of those of the configuration.
+    pub objects: Option<Vec<ObjectSource>>,
+    /// Around the real transport.
+    pub transport: Option<WrapTransport>,
+    /// Renders what the process's recorder has counted.
+    pub metrics: Option<PrometheusHandle>,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), hosts: None, objects: None, transport: None, metrics: None }
+    }
+}
+
+/// A running node.
+pub struct Node {
+    addresses: Addresses,
+    health: Arc<Health>,
+    journal: Journal,
+    stop: watch::Sender<bool>,
+    tasks: Arc<Tasks>,
+    transport: Arc<MtlsTransport>,
+}
+
+/// Where a node listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// Request API.
+    pub api: SocketAddr,
+    /// Peers.
+    pub peer: SocketAddr,
+    /// Operator.
+    pub ops: SocketAddr,
+}
+
+/// Who the node is and how it is, for `Info` and `readyz`.
+pub struct Health {
+    party: PartyId,
+    committee: Committee,
+    signer: Address,
+    cluster: Arc<Cluster>,
+    cluster_hash: B256,
+    engine: Engine,
+    transport: Arc<dyn Transport>,
+}
+
+/// Runs a node until `shutdown`.
+///
+/// # Errors
+/// [`NodeError`] if it does not start.
+pub async fn run(
+    config: Config,
+    cluster: Cluster,
+    hooks: Hooks,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), NodeError> {
+    let node = Node::start_with(config, cluster, hooks).await?;
+    shutdown.await;
+    node.stop().await;
+    Ok(())
+}
+
+impl Node {
+    /// Proves the configuration and starts to serve.
+    ///
+    /// # Errors
+    /// [`NodeError`] naming what is wrong.
+    pub async fn start(config: Config, cluster: Cluster) -> Result<Self, NodeError> {
+        Self::start_with(config, cluster, Hooks::default()).await
+    }
+
+    /// The same with some parts replaced.
+    ///
+    /// # Errors
+    /// [`NodeError`] naming what is wrong.
+    pub async fn start_with(config: Config, cluster: Cluster, hooks: Hooks) -> Result<Self, NodeError> {
+        let cluster = Arc::new(cluster);
+        let (identity, secrets) = {
+            // scrypt takes half a second of a core
+            let (config, cluster) = (config.clone(), Arc::clone(&cluster));
+            let opened = tokio::task::spawn_blocking(move || startup::open_keys(&config, &cluster));
+            opened.await.map_err(|_| NodeError::Ended)??
+        };
+        let readers = match hooks.hosts {
+            Some(readers) => readers,
+            None => endpoints(&config)?,
+        };
+        startup::prove_chains(&cluster, &readers).await?;
+        let committee = cluster.size().map_err(StartError::from)?;
+        if committee.size() == 1 {
+            tracing::warn!("this committee has one member: one machine holds the whole key");
+        }
+
+        let store = Store::open(&config.data_dir.join("node.redb"))?;
+        let (mtls, transport) = open_transport(&config, &cluster, &identity, hooks.transport).await?;
+
+        let tasks = Arc::new(Tasks::default());
+        let parts = session::Parts {
+            me: config.party,
+            committee,
+            secrets,
+            transport: Arc::clone(&transport),
+            store: store.clone(),
+            clock: Arc::clone(&hooks.clock),
+        };
+        let sessions = Sessions::new(parts, Arc::clone(&tasks));
+        let samples = Samples::new(match hooks.objects {
+            Some(objects) => objects,
+            None => stores(&config)?,
+        });
+        let journal = Journal::new(store.clone(), identity.signing_key().clone());
+        let cluster_hash = cluster.hash().map_err(StartError::from)?;
+        let engine = Engine::new(engine::Parts {
+            cluster: Arc::clone(&cluster),
+            cluster_hash,
+            clock: Arc::clone(&hooks.clock),
+            views: readers.into_iter().map(|(chain, reader)| (chain, HostView::new(reader))).collect(),
+            hosts: Hosts::load(store.clone())?,
+            samples,
+            sessions,
+            responder: responder(&config, &cluster, committee, &identity),
+            journal: journal.clone(),
+            store: store.clone(),
+            user_rate: RateLimiter::new(config.limits.user_requests_per_second.get()),
+            tasks: Arc::clone(&tasks),
+        });
+        let desk = PeerDesk::new(Arc::clone(&cluster), engine.clone(), Arc::clone(&transport), Arc::clone(&tasks));
+        tasks.spawn(desk.run());
+        tasks.spawn(prune(store, hooks.clock));
+
+        let signer = identity.signer();
+        let party = config.party;
+        let health = Health { party, committee, signer, cluster, cluster_hash, engine: engine.clone(), transport };
+        let health = Arc::new(health);
+        let (stop, stopped) = watch::channel(false);
+        let api = serve_api(&config, engine, Arc::clone(&health), (&tasks, stopped.clone()))?;
+        let ops = Ops { health: Arc::clone(&health), metrics: hooks.metrics };
+        let ops = serve_ops(&config, ops, (&tasks, stopped)).await?;
+        let addresses = Addresses { api, peer: mtls.listening(), ops };
+        tracing::info!(%party, %signer, cluster = %cluster_hash, ?addresses, "node started");
+        Ok(Self { addresses, health, journal, stop, tasks, transport: mtls })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Who it is and how it is.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Its audit records.
+    #[must_use]
+    pub const fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Closes the ports, ends the tasks, and lets go of the store.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        self.transport.stop().await;
+        self.tasks.stop().await;
+        tracing::info!("node stopped");
+    }
+}
+
+/// The real transport, and what the node sees of it.
+async fn open_transport(
+    config: &Config,
+    cluster: &Cluster,
+    identity: &NodeIdentity,
+    wrap: Option<WrapTransport>,
+) -> Result<(Arc<MtlsTransport>, Arc<dyn Transport>), TransportError> {
+    let names = Names { context: cluster.context, epoch: cluster.epoch, key: cluster.key.id };
+    let (certificate, key) = identity.tls();
+    let identity = Identity::from_pem(certificate, key);
+    let tls = PeerTls { party: config.party, listen: config.peer_listen, identity };
+    let mtls = MtlsTransport::start(tls, cluster, names).await?;
+    let shared: Arc<dyn Transport> = Arc::clone(&mtls) as Arc<dyn Transport>;
+    let seen = match wrap {
+        Some(wrap) => wrap(shared),
+        None => shared,
+    };
+    Ok((mtls, seen))
+}
+
+fn endpoints(config: &Config) -> Result<BTreeMap<u64, Arc<dyn HostReader>>, StartError> {
+    let open = |(chain_id, url): (&u64, &url::Url)| {
+        let reader =
+            RpcHost::new(url).map_err(|error: HostError| StartError::Endpoint { chain_id: *chain_id, error })?;
+        Ok((*chain_id, Arc::new(reader) as Arc<dyn HostReader>))
+    };
+    config.rpc.iter().map(open).collect()
+}
+
+fn stores(config: &Config) -> Result<Vec<ObjectSource>, StartError> {
+    let open = |url: &url::Url| {
+        ObjectSource::from_url(url).map_err(|error| StartError::Config(format!("objects: {url}: {error}")))
+    };
+    config.objects.iter().map(open).collect()
+}
+
+fn responder(config: &Config, cluster: &Cluster, committee: Committee, identity: &NodeIdentity) -> Responder {
+    let key = Arc::new(identity.signing_key().clone());
+    Responder { party: config.party, committee, gateway: cluster.gateway, key }
+}
+
+async fn prune(store: Store, clock: Arc<dyn Clock>) {
+    loop {
+        let now = clock.now();
+        if let Err(error) = store.prune(now.saturating_sub(limits::FINISHED_SESSION_TIME.as_secs()), now).await {
+            tracing::error!(%error, "old sessions stay");
+        }
+        tokio::time::sleep(PRUNING).await;
+    }
+}
+
+fn serve_api(
+    config: &Config,
+    engine: Engine,
+    health: Arc<Health>,
+    (spawner, stopped): (&Tasks, watch::Receiver<bool>),
+) -> Result<SocketAddr, NodeError> {
+    let listen = |error: std::io::Error| NodeError::Listen { address: config.api_listen, error };
+    let incoming = TcpIncoming::bind(config.api_listen).map_err(listen)?.with_nodelay(Some(true));
+    let address = incoming.local_addr().map_err(listen)?;
+    let api = Api {
+        engine,
+        health,
+        rate: RateLimiter::new(config.limits.requests_per_second.get()),
+        waiting: Semaphore::new(config.limits.waiting_calls.get() as usize),
+    };
+    let service = KmsServer::new(api)
+        .max_decoding_message_size(limits::REQUEST_BYTES + BODY_BYTES)
+        .max_encoding_message_size(limits::REQUEST_BYTES + BODY_BYTES);
+    let router = Server::builder().max_concurrent_streams(API_STREAMS).add_service(service);
+    spawner.spawn(async move {
+        if let Err(error) = router.serve_with_incoming_shutdown(incoming, tasks::stopped(stopped)).await {
+            tracing::error!(%error, "request port closed");
+        }
+    });
+    Ok(address)
+}
+
+async fn serve_ops(
+    config: &Config,
+    ops: Ops,
+    (spawner, stopped): (&Tasks, watch::Receiver<bool>),
+) -> Result<SocketAddr, NodeError> {
+    let listen = |error: std::io::Error| NodeError::Listen { address: config.ops_listen, error };
+    let listener = tokio::net::TcpListener::bind(config.ops_listen).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    spawner.spawn(async move {
+        if let Err(error) = axum::serve(listener, ops::router(ops)).with_graceful_shutdown(tasks::stopped(stopped)).await {
+            tracing::error!(%error, "operator port closed");
+        }
+    });
+    Ok(address)
+}
+
+impl Health {
+    /// Why this node cannot serve; empty if it can.
+    pub async fn not_ready(&self) -> Vec<String> {
+        let mut reasons = self.engine.not_ready().await;
+        let quorum = self.committee.threshold().quorum();
+        let peers = self.transport.peers();
+        let up = 1 + peers.iter().filter(|peer| peer.connected).count();
+        if up < quorum {
+            let down = peers.iter().filter(|peer| !peer.connected).map(|peer| peer.party.to_string());
+            let down = down.collect::<Vec<_>>().join(", ");
+            reasons.push(format!("{up} of {quorum} nodes needed are up; not reached: {down}"));
+        }
+        reasons
+    }
+
+    /// The reply of `Info`.
+    pub async fn info(&self) -> InfoReply {
+        let not_ready_reasons = self.not_ready().await;
+        let bytes = |id: B256| Bytes::copy_from_slice(id.as_slice());
+        let sessions = self.engine.sessions();
+        let peers = self.transport.peers().into_iter().map(|peer| kms::PeerHealth {
+            party: peer.party.number().into(),
+            connected: peer.connected,
+            detail: peer.detail,
+        });
+        InfoReply {
+            party: self.party.number().into(),
+            signer: Bytes::copy_from_slice(self.signer.as_slice()),
+            cluster_hash: bytes(self.cluster_hash),
+            context: bytes(self.cluster.context.bytes()),
+            epoch: bytes(self.cluster.epoch.bytes()),
+            key_id: bytes(self.cluster.key.id.bytes()),
+            key_state: self.engine.key_state().map_or_else(|refusal| refusal.to_string(), |state| state.to_string()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            sessions_running: sessions.running() as u64,
+            requests_waiting: self.engine.waiting() as u64,
+            sessions_computed: sessions.computed(),
+            peers: peers.collect(),
+            blamed: sessions.blames().iter().map(Into::into).collect(),
+            ready: not_ready_reasons.is_empty(),
+            not_ready_reasons,
+        }
+    }
+}
+
+/// Why there is no node.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Configuration, cluster file, keys and chains do not agree.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The node's state on disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The peer port.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// Another port.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A worker ended early.
+    #[error("the start was interrupted")]
+    Ended,
+}

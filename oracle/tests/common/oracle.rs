@@ -1,0 +1,150 @@
+//! The oracle itself, run as a program would, and a caller that speaks the job protocol.
+
+use super::coprocessor::FakeCoprocessor;
+use super::node::FakeNode;
+use super::{cluster, free_port};
+use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tkms_oracle::Config;
+use tkms_types::Cluster;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// Longest wait of a test for something that must happen.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Setup {
+    pub cluster: Arc<Cluster>,
+    pub nodes: Vec<FakeNode>,
+    pub coprocessor: FakeCoprocessor,
+    pub dir: tempfile::TempDir,
+    pub port: u16,
+    pub rpc_url: String,
+    pub limits: String,
+    running: Option<(oneshot::Sender<()>, JoinHandle<Result<(), tkms_oracle::Error>>)>,
+}
+
+impl Setup {
+    /// Four honest nodes and a coprocessor, all listening; no endpoint of the chain; the oracle is not running.
+    pub async fn new() -> Self {
+        Self::with(|cluster| cluster, "http://127.0.0.1:1").await
+    }
+
+    pub async fn with(change: impl FnOnce(Cluster) -> Cluster, rpc_url: &str) -> Self {
+        let ports: Vec<u16> = (0..4).map(|_| free_port()).collect();
+        let cluster = Arc::new(change(cluster(&ports)));
+        let nodes: Vec<FakeNode> = ports.iter().zip(1..).map(|(port, party)| FakeNode::new(party, *port)).collect();
+        for node in &nodes {
+            node.join(cluster.clone());
+            node.start().await;
+        }
+        let coprocessor = FakeCoprocessor::new(free_port());
+        coprocessor.join(cluster.clone());
+        coprocessor.start().await;
+        let dir = tempfile::tempdir().unwrap();
+        let (port, rpc_url) = (free_port(), rpc_url.to_owned());
+        Self { cluster, nodes, coprocessor, dir, port, rpc_url, limits: String::new(), running: None }
+    }
+
+    /// With the oracle running.
+    pub async fn running() -> Self {
+        let mut setup = Self::new().await;
+        setup.start().await;
+        setup
+    }
+
+    pub fn config(&self, key_file: &Path) -> Config {
+        let text = format!(
+            "listen = '127.0.0.1:{port}'\npublic_url = 'http://127.0.0.1:{port}'\ndata_dir = '{data}'\n\
+             submitter_key_file = '{key}'\n[[host]]\nchain_id = 31337\nrpc_url = '{rpc}'\n\
+             coprocessor_urls = ['http://127.0.0.1:{coprocessor}']\n[limits]\n{limits}\n",
+            port = self.port,
+            data = self.dir.path().join("data").display(),
+            key = key_file.display(),
+            rpc = self.rpc_url,
+            coprocessor = self.coprocessor.port,
+            limits = self.limits,
+        );
+        Config::from_toml(&text).unwrap()
+    }
+
+    /// Starts the oracle over what a former one left.
+    pub async fn start(&mut self) {
+        let key_file = self.dir.path().join("key");
+        // Anvil's second account, which it funds.
+        std::fs::write(&key_file, "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d\n").unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = async move { drop(stopped.await) };
+        let run = tkms_oracle::run(self.config(&key_file), (*self.cluster).clone(), shutdown);
+        self.running = Some((stop, tokio::spawn(run)));
+        self.wait("the API listens", async || self.get("/livez").await.is_ok().then_some(())).await;
+    }
+
+    /// Ends the oracle and waits until it has let go of its files.
+    pub async fn stop(&mut self) {
+        let (stop, run) = self.running.take().unwrap();
+        stop.send(()).unwrap();
+        run.await.unwrap().unwrap();
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    pub async fn get(&self, path: &str) -> Result<reqwest::Response, reqwest::Error> {
+        reqwest::Client::new().get(self.url(path)).send().await
+    }
+
+    /// Status, `Retry-After`, body.
+    pub async fn json(&self, path: &str) -> (u16, Option<String>, Value) {
+        read(self.get(path).await.unwrap()).await
+    }
+
+    pub async fn post(&self, path: &str, body: &str) -> (u16, Option<String>, Value) {
+        let request = reqwest::Client::new().post(self.url(path)).header("content-type", "application/json");
+        read(request.body(body.to_owned()).send().await.unwrap()).await
+    }
+
+    /// Posts and returns the job.
+    pub async fn job(&self, path: &str, body: &Value) -> String {
+        let (status, _, reply) = self.post(path, &body.to_string()).await;
+        assert_eq!(status, 202, "{reply}");
+        reply["result"]["jobId"].as_str().unwrap().to_owned()
+    }
+
+    /// Looks at a job until it is over.
+    pub async fn outcome(&self, path: &str, job: &str) -> (u16, Value) {
+        self.wait("the job ends", async || {
+            let (status, _, reply) = self.json(&format!("{path}/{job}")).await;
+            (status != 202).then_some((status, reply))
+        })
+        .await
+    }
+
+    /// The status page of a request.
+    pub async fn status(&self, id: &str) -> Value {
+        self.json(&format!("/v1/requests/{id}")).await.2
+    }
+
+    /// Tries until there is something.
+    pub async fn wait<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "timed out: {what}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+async fn read(response: reqwest::Response) -> (u16, Option<String>, Value) {
+    let status = response.status().as_u16();
+    let retry = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+    let text = response.text().await.unwrap();
+    let body = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    (status, retry, body)
+}
