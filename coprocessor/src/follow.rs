@@ -91,7 +91,8 @@ impl Follower {
                     return Err(FollowError::OtherChain(error));
                 }
                 Err(StepError::Events(EventsError::Moved(block))) => {
-                    tracing::debug!(block, "changed while it was read")
+                    tracing::debug!(block, "changed while it was read");
+                    tokio::time::sleep(self.poll).await;
                 }
                 Err(StepError::Events(error)) => {
                     tracing::warn!(%error, "the chain cannot be read");

@@ -2,7 +2,7 @@
 
 use crate::root;
 use alloy_primitives::Bytes;
-use foundry_compilers::artifacts::{EvmVersion, Settings, remappings::Remapping};
+use foundry_compilers::artifacts::{BytecodeHash, EvmVersion, Settings, SettingsMetadata, remappings::Remapping};
 use foundry_compilers::solc::{Solc, SolcCompiler, SolcSettings};
 use foundry_compilers::{ConfigurableArtifacts, ProjectBuilder, ProjectCompileOutput, ProjectPathsConfig};
 use std::path::PathBuf;
@@ -20,13 +20,11 @@ fn settings() -> SolcSettings {
     settings.optimizer.enabled = Some(true);
     settings.optimizer.runs = Some(10_000);
     settings.evm_version = Some(EvmVersion::Osaka);
-    let metadata = settings.metadata.get_or_insert_default();
-    metadata.bytecode_hash = Some(foundry_compilers::artifacts::BytecodeHash::None);
-    metadata.cbor_metadata = Some(false);
+    settings.metadata = Some(SettingsMetadata::new(BytecodeHash::None, false));
     SolcSettings { settings, ..Default::default() }
 }
 
-fn compile(sources: &str) -> ProjectCompileOutput {
+fn compile(sources: &str) -> ProjectCompileOutput<SolcCompiler> {
     let root = root();
     let remapping = |name: &str, path: &str| Remapping {
         context: None,
@@ -61,15 +59,15 @@ fn compile(sources: &str) -> ProjectCompileOutput {
 /// Creation code of an example dApp, compiled from source.
 #[must_use]
 pub fn creation_code(contract: &str) -> Bytes {
-    static EXAMPLES: OnceLock<ProjectCompileOutput> = OnceLock::new();
+    static EXAMPLES: OnceLock<ProjectCompileOutput<SolcCompiler>> = OnceLock::new();
     let output = EXAMPLES.get_or_init(|| compile("solidity/examples"));
     let artifact = output.find_first(contract).unwrap_or_else(|| panic!("no contract {contract} in the examples"));
     let code = artifact.bytecode.as_ref().and_then(|bytecode| bytecode.object.as_bytes());
     code.unwrap_or_else(|| panic!("{contract} has no creation code")).clone()
 }
 
-fn ours() -> &'static ProjectCompileOutput {
-    static CONTRACTS: OnceLock<ProjectCompileOutput> = OnceLock::new();
+fn ours() -> &'static ProjectCompileOutput<SolcCompiler> {
+    static CONTRACTS: OnceLock<ProjectCompileOutput<SolcCompiler>> = OnceLock::new();
     CONTRACTS.get_or_init(|| compile("solidity/src"))
 }
 

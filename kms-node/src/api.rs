@@ -2,9 +2,9 @@
 //! in rate, size, number and time instead.
 
 use crate::engine::{Engine, Progress, Ticket};
+use crate::health::Health;
 use crate::limiter::RateLimiter;
 use crate::limits::{LABEL_BYTES, LONGEST_WAIT};
-use crate::node::Health;
 use crate::refusal::Refusal;
 use crate::request::Request as Asked;
 use bytes::Bytes;

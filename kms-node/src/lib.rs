@@ -13,6 +13,7 @@ mod decrypt;
 pub mod engine;
 pub mod evidence;
 pub mod fetch;
+pub mod health;
 pub mod hosts;
 pub mod journal;
 pub mod keygen;

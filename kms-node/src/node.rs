@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::engine::{self, Engine};
 use crate::evidence::{HostError, HostReader, HostView, RpcHost};
 use crate::fetch::{ObjectSource, Samples};
+use crate::health::Health;
 use crate::hosts::Hosts;
 use crate::journal::Journal;
 use crate::keystore::NodeIdentity;
@@ -19,16 +20,13 @@ use crate::startup::{self, StartError};
 use crate::store::{Store, StoreError};
 use crate::tasks::{self, Tasks};
 use crate::transport::{MtlsTransport, Names, PeerTls, Transport, TransportError};
-use alloy_primitives::{Address, B256};
-use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tkms_types::{Cluster, Committee, PartyId, limits};
+use tkms_types::{Cluster, Committee, limits};
 use tkms_wire::kms::kms_server::KmsServer;
-use tkms_wire::kms::{self, InfoReply};
 use tokio::sync::{Semaphore, watch};
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server};
@@ -80,17 +78,6 @@ pub struct Addresses {
     pub peer: SocketAddr,
     /// Operator.
     pub ops: SocketAddr,
-}
-
-/// Who the node is and how it is, for `Info` and `readyz`.
-pub struct Health {
-    party: PartyId,
-    committee: Committee,
-    signer: Address,
-    cluster: Arc<Cluster>,
-    cluster_hash: B256,
-    engine: Engine,
-    transport: Arc<dyn Transport>,
 }
 
 /// Runs a node until `shutdown`.
@@ -304,56 +291,13 @@ async fn serve_ops(
     let listener = tokio::net::TcpListener::bind(config.ops_listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     spawner.spawn(async move {
-        if let Err(error) = axum::serve(listener, ops::router(ops)).with_graceful_shutdown(tasks::stopped(stopped)).await {
+        if let Err(error) =
+            axum::serve(listener, ops::router(ops)).with_graceful_shutdown(tasks::stopped(stopped)).await
+        {
             tracing::error!(%error, "operator port closed");
         }
     });
     Ok(address)
-}
-
-impl Health {
-    /// Why this node cannot serve; empty if it can.
-    pub async fn not_ready(&self) -> Vec<String> {
-        let mut reasons = self.engine.not_ready().await;
-        let quorum = self.committee.threshold().quorum();
-        let peers = self.transport.peers();
-        let up = 1 + peers.iter().filter(|peer| peer.connected).count();
-        if up < quorum {
-            let down = peers.iter().filter(|peer| !peer.connected).map(|peer| peer.party.to_string());
-            let down = down.collect::<Vec<_>>().join(", ");
-            reasons.push(format!("{up} of {quorum} nodes needed are up; not reached: {down}"));
-        }
-        reasons
-    }
-
-    /// The reply of `Info`.
-    pub async fn info(&self) -> InfoReply {
-        let not_ready_reasons = self.not_ready().await;
-        let bytes = |id: B256| Bytes::copy_from_slice(id.as_slice());
-        let sessions = self.engine.sessions();
-        let peers = self.transport.peers().into_iter().map(|peer| kms::PeerHealth {
-            party: peer.party.number().into(),
-            connected: peer.connected,
-            detail: peer.detail,
-        });
-        InfoReply {
-            party: self.party.number().into(),
-            signer: Bytes::copy_from_slice(self.signer.as_slice()),
-            cluster_hash: bytes(self.cluster_hash),
-            context: bytes(self.cluster.context.bytes()),
-            epoch: bytes(self.cluster.epoch.bytes()),
-            key_id: bytes(self.cluster.key.id.bytes()),
-            key_state: self.engine.key_state().map_or_else(|refusal| refusal.to_string(), |state| state.to_string()),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            sessions_running: sessions.running() as u64,
-            requests_waiting: self.engine.waiting() as u64,
-            sessions_computed: sessions.computed(),
-            peers: peers.collect(),
-            blamed: sessions.blames().iter().map(Into::into).collect(),
-            ready: not_ready_reasons.is_empty(),
-            not_ready_reasons,
-        }
-    }
 }
 
 /// Why there is no node.

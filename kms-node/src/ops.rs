@@ -1,6 +1,6 @@
 //! For the operator: is the process alive, is the node ready and if not why, and its counters.
 
-use crate::node::Health;
+use crate::health::Health;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;

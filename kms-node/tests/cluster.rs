@@ -77,8 +77,7 @@ struct Liar(Arc<dyn Transport>);
 
 fn lie(mut message: PeerMessage) -> PeerMessage {
     let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(5);
-    message.body =
-        (0..message.body.len() / Gr128::BYTES).flat_map(|_| Gr128::random(&mut rng).to_le_bytes()).collect();
+    message.body = (0..message.body.len() / Gr128::BYTES).flat_map(|_| Gr128::random(&mut rng).to_le_bytes()).collect();
     message
 }
 

@@ -96,7 +96,12 @@ impl Lie {
 ///
 /// # Errors
 /// [`Lie`].
-pub fn check_public(cluster: &Cluster, ask: &Ask, party: PartyId, answer: kms::PublicAnswer) -> Result<PublicVote, Lie> {
+pub fn check_public(
+    cluster: &Cluster,
+    ask: &Ask,
+    party: PartyId,
+    answer: kms::PublicAnswer,
+) -> Result<PublicVote, Lie> {
     let Ask::Public(request) = ask else { return Err(Lie::Kind) };
     let answer = PublicAnswer::try_from(answer)?;
     expect_party(party, answer.party)?;

@@ -2,7 +2,7 @@
 //! nodes check it again, so a mistake here costs time and nothing else.
 
 use crate::record::foreign;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolStruct;
 use futures::future::join_all;
 use serde::{Serialize, de::DeserializeOwned};
@@ -50,7 +50,7 @@ pub struct VerifiedInput {
     /// One a value, in order.
     pub handles: Vec<Handle>,
     /// In the order of the set's members.
-    pub signatures: Vec<alloy_primitives::Bytes>,
+    pub signatures: Vec<Bytes>,
 }
 
 /// Why an input is not verified.
@@ -105,7 +105,8 @@ impl Coprocessors {
     /// Asks every coprocessor to have the handle squashed and looks what is there. Idempotent.
     pub async fn ask_material(&self, handle: Handle) -> Look {
         let path = format!("v1/materials/{}", handle.0);
-        let replies = join_all(self.urls.iter().map(|url| self.call::<(), MaterialReply>(url, &path, None, LOOK))).await;
+        let replies =
+            join_all(self.urls.iter().map(|url| self.call::<(), MaterialReply>(url, &path, None, LOOK))).await;
         let mut found: Vec<(Material, BTreeSet<Address>)> = Vec::new();
         let mut why = String::from("no coprocessor is configured");
         for reply in replies {
@@ -139,7 +140,7 @@ impl Coprocessors {
     /// [`InputError`].
     pub async fn verify_input(&self, request: &InputRequest) -> Result<VerifiedInput, InputError> {
         let calls = self.urls.iter().map(|url| self.call::<_, InputAnswer>(url, "v1/inputs", Some(request), INPUT));
-        let mut groups: Vec<(Vec<Handle>, Vec<(Address, alloy_primitives::Bytes)>)> = Vec::new();
+        let mut groups: Vec<InputGroup> = Vec::new();
         let (mut refusals, mut reason) = (Vec::new(), String::from("no coprocessor is configured"));
         for reply in join_all(calls).await {
             match reply {
@@ -160,7 +161,10 @@ impl Coprocessors {
         if refusals.len() > members.saturating_sub(needed)
             && let Some(failure) = refusals.pop()
         {
-            return Err(InputError::Refused(Failure { code: foreign(&failure.code), message: foreign(&failure.message) }));
+            return Err(InputError::Refused(Failure {
+                code: foreign(&failure.code),
+                message: foreign(&failure.message),
+            }));
         }
         Err(InputError::NoQuorum { found, needed, reason })
     }
@@ -204,7 +208,10 @@ impl Coprocessors {
         let url = self.urls.first().cloned();
         match url {
             Some(url) => CallError::Failed { url, reason: "not asked yet".into() },
-            None => CallError::Refused { status: 0, failure: Failure { code: "none".into(), message: "no coprocessor is configured".into() } },
+            None => CallError::Refused {
+                status: 0,
+                failure: Failure { code: "none".into(), message: "no coprocessor is configured".into() },
+            },
         }
     }
 
@@ -246,6 +253,9 @@ impl Coprocessors {
     }
 }
 
+/// Handles, and who signed them.
+type InputGroup = (Vec<Handle>, Vec<(Address, Bytes)>);
+
 fn merge(found: &mut Vec<(Material, BTreeSet<Address>)>, material: Material, signer: Address) {
     let same = |other: &Material| {
         (other.key_id, other.profile, other.digest, other.size)
@@ -261,7 +271,7 @@ fn merge(found: &mut Vec<(Material, BTreeSet<Address>)>, material: Material, sig
     }
 }
 
-fn group(groups: &mut Vec<(Vec<Handle>, Vec<(Address, alloy_primitives::Bytes)>)>, answer: InputAnswer, signer: Address) {
+fn group(groups: &mut Vec<InputGroup>, answer: InputAnswer, signer: Address) {
     match groups.iter_mut().find(|(handles, _)| *handles == answer.handles) {
         Some((_, signed)) if signed.iter().any(|(other, _)| *other == signer) => {}
         Some((_, signed)) => signed.push((signer, answer.signature.0)),

@@ -6,6 +6,7 @@ use alloy_primitives::{Address, U256};
 use alloy_sol_types::SolCall;
 use futures::{StreamExt, stream};
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use tkms_eth::bindings::IDecryptionOracle::Request as OracleRequest;
 use tkms_eth::bindings::{IACL, IDecryptionOracle};
 use tkms_eth::{Rpc, RpcError, view};
@@ -25,6 +26,8 @@ pub struct Host {
     pub coprocessors: Coprocessors,
     /// Rung when one of its requests is answered: somebody on chain may wait for it.
     pub answered: Notify,
+    /// Set when blocks came off the chain: what the submitter believes of its nonces may be wrong.
+    pub reorganised: AtomicBool,
 }
 
 /// One fact the ACL must hold.
@@ -98,7 +101,8 @@ fn facts(ask: &Ask) -> BTreeSet<Fact> {
             let holder = request.delegator.unwrap_or(request.user);
             let of_pair = |pair: &HandlePair| {
                 let (handle, contract, delegate) = (pair.handle, pair.contract, request.user);
-                let delegated = request.delegator.map(|delegator| Fact::Delegated { delegator, delegate, contract, handle });
+                let delegated =
+                    request.delegator.map(|delegator| Fact::Delegated { delegator, delegate, contract, handle });
                 [Fact::Allowed(handle, holder), Fact::Allowed(handle, contract)].into_iter().chain(delegated)
             };
             request.pairs.iter().flat_map(of_pair).collect()

@@ -72,7 +72,8 @@ impl NodeLink {
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE)
             .connect_lazy();
-        let client = KmsClient::new(channel).max_decoding_message_size(REPLY_BYTES).max_encoding_message_size(REQUEST_BYTES);
+        let client =
+            KmsClient::new(channel).max_decoding_message_size(REPLY_BYTES).max_encoding_message_size(REQUEST_BYTES);
         Ok(Self { party: node.party_id, client, calls: Semaphore::new(CALLS_IN_FLIGHT) })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
-use tokio::time::Instant;
+use std::time::Instant;
 
 /// Callers remembered; a full bucket is forgotten first.
 const CALLERS: usize = 65_536;
@@ -47,8 +47,7 @@ impl<K: Ord + Clone> Quota<K> {
     }
 
     /// Charges the caller and everybody for one piece of work. False: not now, and nothing is charged.
-    pub fn charge(&self, caller: &K) -> bool {
-        let now = Instant::now();
+    pub fn charge(&self, caller: &K, now: Instant) -> bool {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let known = buckets.callers.get(caller).copied().unwrap_or(Bucket { tokens: self.each, at: now });
         let (mut own, mut all) = (known.refilled(self.each, now), buckets.all.refilled(self.all, now));

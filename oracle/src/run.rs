@@ -19,6 +19,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tkms_eth::submit::SubmitConfig;
 use tkms_eth::{LocalKey, RpcError};
@@ -40,6 +41,8 @@ const SWEPT_AT_ONCE: usize = 1_000;
 const GRACE: Duration = Duration::from_secs(5);
 /// Between two looks whether the store is free.
 const RELEASE_POLL: Duration = Duration::from_millis(10);
+/// Blocks for which the submitter looks after a mined transaction: a short reorganisation may lose it.
+const CONFIRMATIONS: u64 = 4;
 const GWEI: u128 = 1_000_000_000;
 
 /// Why the oracle cannot start or had to stop. What fails later and may recover is waited out instead.
@@ -91,7 +94,11 @@ pub enum Error {
 ///
 /// # Errors
 /// [`Error`].
-pub async fn run(config: Config, cluster: Cluster, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+pub async fn run(
+    config: Config,
+    cluster: Cluster,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
     let cluster = Arc::new(cluster);
     let key = config.submitter_key()?;
     let data_dir = |error| Error::DataDir { path: config.data_dir.clone(), error };
@@ -168,7 +175,8 @@ fn hosts(config: &Config, cluster: &Cluster) -> Result<BTreeMap<u64, Arc<Host>>,
         let chain = chain.ok_or(Error::UnknownChain(host.chain_id))?.clone();
         let coprocessors = Coprocessors::new(host.coprocessor_urls.clone(), chain.clone(), cluster.gateway)?;
         let rpc = tkms_eth::connect(&host.rpc_url)?;
-        Ok((host.chain_id, Arc::new(Host { chain, rpc, coprocessors, answered: Notify::new() })))
+        let (answered, reorganised) = (Notify::new(), AtomicBool::new(false));
+        Ok((host.chain_id, Arc::new(Host { chain, rpc, coprocessors, answered, reorganised })))
     };
     config.host.iter().map(host).collect()
 }
@@ -177,7 +185,8 @@ fn follow(loops: &mut JoinSet<()>, config: &HostConfig, desk: &Arc<Desk>, health
     let Some(host) = desk.hosts.get(&config.chain_id).cloned() else { return };
     let poll = Duration::from_millis(config.poll_ms.get());
     loops.spawn(Watcher::new(desk.clone(), host.clone(), health.clone(), poll).run());
-    let submit = SubmitConfig { max_fee: u128::from(config.max_fee_gwei.get()) * GWEI, ..SubmitConfig::default() };
+    let max_fee = u128::from(config.max_fee_gwei.get()) * GWEI;
+    let submit = SubmitConfig { max_fee, confirmations: CONFIRMATIONS, ..SubmitConfig::default() };
     loops.spawn(Deliverer::new(desk.clone(), host, health.clone()).run(key.clone(), submit));
 }
 

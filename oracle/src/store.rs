@@ -87,7 +87,11 @@ impl Store {
         Ok(store)
     }
 
-    fn write<T>(&self, need: Need, work: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn write<T>(
+        &self,
+        need: Need,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let mut txn = self.db.begin_write().map_err(db)?;
         if need == Need::Eventual {
             txn.set_durability(Durability::None).map_err(db)?;
@@ -97,7 +101,11 @@ impl Store {
         Ok(result)
     }
 
-    fn get<T: DeserializeOwned>(&self, table: TableDefinition<Bytes, Bytes>, key: &[u8]) -> Result<Option<T>, StoreError> {
+    fn get<T: DeserializeOwned>(
+        &self,
+        table: TableDefinition<Bytes, Bytes>,
+        key: &[u8],
+    ) -> Result<Option<T>, StoreError> {
         let table = self.db.begin_read().map_err(db)?.open_table(table).map_err(db)?;
         table.get(key).map_err(db)?.map(|value| decode(value.value())).transpose()
     }
@@ -247,7 +255,12 @@ struct Expires {
 
 /// Whether the entry has expired. If it was renewed after the index entry at hand was written, a later one stands in
 /// the index. Requests that nobody asked for over HTTP carry no time and go with the last who waits for them.
-fn expired(txn: &WriteTransaction, table: TableDefinition<Bytes, Bytes>, id: &[u8], now: u64) -> Result<bool, StoreError> {
+fn expired(
+    txn: &WriteTransaction,
+    table: TableDefinition<Bytes, Bytes>,
+    id: &[u8],
+    now: u64,
+) -> Result<bool, StoreError> {
     let entry = read::<Expires>(txn, table, id)?;
     Ok(entry.is_some_and(|entry| entry.expires.is_none_or(|at| at < now)))
 }
@@ -269,7 +282,12 @@ fn put_record(txn: &WriteTransaction, id: RequestId, record: &Record) -> Result<
     record.expires.map_or(Ok(()), |at| put_expiry(txn, at, Kind::Request, id.0.as_slice()))
 }
 
-fn put<T: Serialize>(txn: &WriteTransaction, table: TableDefinition<Bytes, Bytes>, key: &[u8], value: &T) -> Result<(), StoreError> {
+fn put<T: Serialize>(
+    txn: &WriteTransaction,
+    table: TableDefinition<Bytes, Bytes>,
+    key: &[u8],
+    value: &T,
+) -> Result<(), StoreError> {
     let bytes = serde_json::to_vec(value)?;
     txn.open_table(table).map_err(db)?.insert(key, bytes.as_slice()).map_err(db)?;
     Ok(())
@@ -321,5 +339,3 @@ pub enum StoreError {
 fn db<E: Into<redb::Error>>(error: E) -> StoreError {
     StoreError::Db(Box::new(error.into()))
 }
-
-

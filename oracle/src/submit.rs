@@ -10,10 +10,13 @@ use alloy_primitives::{B256, U256};
 use alloy_sol_types::{SolCall, SolError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tkms_eth::LocalKey;
 use tkms_eth::bindings::IDecryptionOracle::{RequestNotPending, fulfilCall};
-use tkms_eth::submit::{Call, NonceStore, Outcome, PendingTx, StoreError as NonceError, SubmitConfig, SubmitError, Submitter};
+use tkms_eth::submit::{
+    Call, NonceStore, Outcome, PendingTx, StoreError as NonceError, SubmitConfig, SubmitError, Submitter,
+};
 use tokio::time::{Instant, sleep, timeout};
 
 /// Between two looks at transactions in flight.
@@ -77,10 +80,14 @@ impl Deliverer {
 
     /// Delivers for ever. Only one may run for a key.
     pub async fn run(mut self, key: LocalKey, config: SubmitConfig) {
-        let mut submitter = self.open(key, config).await;
+        let mut submitter = self.open(key.clone(), config).await;
         let mut scan = Instant::now();
         loop {
             let rung = timeout(TICK, self.host.answered.notified()).await.is_ok();
+            if self.host.reorganised.swap(false, Ordering::AcqRel) {
+                // It counted nonces on blocks that are gone; what is in flight it reads back.
+                submitter = self.open(key.clone(), config).await;
+            }
             let due = rung || Instant::now() >= scan;
             if due {
                 scan = Instant::now() + SCAN;

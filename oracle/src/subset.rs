@@ -9,7 +9,8 @@ const MASKS: u32 = 1 << 13;
 pub fn served<T>(items: &[T], quorum: usize, asked_again: u32) -> Vec<&T> {
     let all = || items.iter().collect();
     let Some(turn) = asked_again.checked_sub(1).filter(|_| items.len() > quorum) else { return all() };
-    let limit = 1u32.checked_shl(u32::try_from(items.len()).unwrap_or(u32::MAX)).map_or(MASKS, |limit| limit.min(MASKS));
+    let limit =
+        1u32.checked_shl(u32::try_from(items.len()).unwrap_or(u32::MAX)).map_or(MASKS, |limit| limit.min(MASKS));
     let subsets: Vec<u32> = (0..limit).filter(|mask| mask.count_ones() as usize == quorum).collect();
     let position = (turn as usize).checked_rem(subsets.len());
     let Some(mask) = position.and_then(|position| subsets.get(position)) else { return all() };

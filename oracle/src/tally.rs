@@ -75,10 +75,12 @@ impl Tally {
                 }
                 Err(lie) => self.lied(party, &lie),
             },
-            Some(reply::Outcome::UserAnswer(answer)) => match check_user(&self.cluster, self.id, &self.ask, party, answer) {
-                Ok(vote) => Vote::User(vote),
-                Err(lie) => self.lied(party, &lie),
-            },
+            Some(reply::Outcome::UserAnswer(answer)) => {
+                match check_user(&self.cluster, self.id, &self.ask, party, answer) {
+                    Ok(vote) => Vote::User(vote),
+                    Err(lie) => self.lied(party, &lie),
+                }
+            }
         };
         self.set(party, vote)
     }
@@ -144,10 +146,14 @@ impl Tally {
     }
 
     fn refused(&self, missable: usize, wanted: impl Fn(RefusalClass, &str) -> bool) -> Option<Refused> {
-        let found: Vec<(&String, &String)> = self.votes.iter().filter_map(|vote| match vote {
-            Vote::Refused { class, code, message } if wanted(*class, code) => Some((code, message)),
-            _ => None,
-        }).collect();
+        let found: Vec<(&String, &String)> = self
+            .votes
+            .iter()
+            .filter_map(|vote| match vote {
+                Vote::Refused { class, code, message } if wanted(*class, code) => Some((code, message)),
+                _ => None,
+            })
+            .collect();
         if found.len() <= missable {
             return None;
         }
@@ -178,8 +184,13 @@ impl Tally {
             self.blame(Blamed { party: *party, reported_by: None, step, session: None, evidence });
         }
         let extra_data = votes.first().map(|(_, vote)| vote.extra_data.clone()).unwrap_or_default();
-        let signatures = votes.into_iter().filter(|(_, vote)| vote.words == words).map(|(party, vote)| (party, vote.signature));
-        Some(Answer::Public(PublicAnswer { signatures: signatures.take(quorum).collect(), words: words.concat().into(), extra_data }))
+        let signatures =
+            votes.into_iter().filter(|(_, vote)| vote.words == words).map(|(party, vote)| (party, vote.signature));
+        Some(Answer::Public(PublicAnswer {
+            signatures: signatures.take(quorum).collect(),
+            words: words.concat().into(),
+            extra_data,
+        }))
     }
 
     fn user_answer(&self, quorum: usize) -> Option<Answer> {

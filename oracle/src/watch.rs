@@ -11,6 +11,7 @@ use crate::store::{ChainStep, Fulfilled, StoreError};
 use alloy_primitives::B256;
 use alloy_sol_types::SolEvent;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tkms_eth::bindings::IACL::AllowedForDecryption;
 use tkms_eth::bindings::IDecryptionOracle::{DecryptionFulfilled, DecryptionRequested, State as OracleState};
@@ -42,11 +43,7 @@ pub struct Seen {
 /// The topics that matter.
 #[must_use]
 pub fn topics() -> Vec<B256> {
-    vec![
-        DecryptionRequested::SIGNATURE_HASH,
-        DecryptionFulfilled::SIGNATURE_HASH,
-        AllowedForDecryption::SIGNATURE_HASH,
-    ]
+    vec![DecryptionRequested::SIGNATURE_HASH, DecryptionFulfilled::SIGNATURE_HASH, AllowedForDecryption::SIGNATURE_HASH]
 }
 
 /// Reads logs in their order. Logs of other contracts and logs that do not decode are nobody's requests.
@@ -218,6 +215,8 @@ impl Watcher {
         for request in self.desk.on_disk(move |store| store.apply(chain_id, &step)).await? {
             self.desk.drop_orphan(request).await?;
         }
+        self.host.reorganised.store(true, Ordering::Release);
+        self.host.answered.notify_one();
         Ok(())
     }
 

@@ -7,7 +7,9 @@ use alloy_primitives::{Address, B256, Bytes, hex};
 use common::coprocessor::Mood;
 use common::node::Act;
 use common::oracle::Setup;
-use common::{CONTRACT, CRS, PUBLIC_KEY, address_of, alice, handle, node_key, now, signed, unsigned_request, user_keys};
+use common::{
+    CONTRACT, CRS, PUBLIC_KEY, address_of, alice, handle, node_key, now, signed, unsigned_request, user_keys,
+};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -223,10 +225,19 @@ async fn bad_permits_are_refused_before_anybody_works() {
         ("requestValidity", signed(UserRequest { start: u64::MAX, ..good() }, &setup.cluster)),
         ("requestValidity", signed(UserRequest { days: 0, ..good() }, &setup.cluster)),
         ("requestValidity", signed(UserRequest { days: 366, ..good() }, &setup.cluster)),
-        ("contractAddresses", signed(UserRequest { contracts: vec![Address::repeat_byte(7)], ..good() }, &setup.cluster)),
+        (
+            "contractAddresses",
+            signed(UserRequest { contracts: vec![Address::repeat_byte(7)], ..good() }, &setup.cluster),
+        ),
         ("contractAddresses", signed(UserRequest { contracts: vec![CONTRACT, CONTRACT], ..good() }, &setup.cluster)),
-        ("contractAddresses", signed(UserRequest { contracts: vec![CONTRACT, Address::ZERO], ..good() }, &setup.cluster)),
-        ("contractAddresses", signed(UserRequest { contracts: vec![user], pairs: vec![pair(user)], ..good() }, &setup.cluster)),
+        (
+            "contractAddresses",
+            signed(UserRequest { contracts: vec![CONTRACT, Address::ZERO], ..good() }, &setup.cluster),
+        ),
+        (
+            "contractAddresses",
+            signed(UserRequest { contracts: vec![user], pairs: vec![pair(user)], ..good() }, &setup.cluster),
+        ),
         ("contractAddresses", signed(UserRequest { contracts: vec![], ..good() }, &setup.cluster)),
         ("publicKey", signed(UserRequest { public_key: vec![0; 869].into(), ..good() }, &setup.cluster)),
         ("publicKey", signed(UserRequest { public_key: vec![0; 868].into(), ..good() }, &setup.cluster)),
@@ -458,7 +469,8 @@ async fn browsers_may_send_the_clients_headers() {
     assert_eq!(response.headers()["access-control-allow-origin"], "*");
     let allowed = response.headers()["access-control-allow-headers"].to_str().unwrap();
     assert!(allowed.contains("zama-sdk-version") && allowed.contains("content-type"), "{allowed}");
-    let response = reqwest::Client::new().get(setup.url("/v2/keyurl")).header("origin", "https://dapp.example").send().await;
+    let response =
+        reqwest::Client::new().get(setup.url("/v2/keyurl")).header("origin", "https://dapp.example").send().await;
     let exposed = response.unwrap().headers()["access-control-expose-headers"].to_str().unwrap().to_lowercase();
     assert!(exposed.contains("retry-after"), "{exposed}");
 }

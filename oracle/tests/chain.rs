@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tkms_eth::anvil::{AnvilConfig, AnvilInstance, find_anvil, spawn};
 use tkms_eth::bindings::IDecryptionOracle::DecryptionFulfilled;
-use tkms_eth::deploy::{Deployer, DeployPlan, deploy};
+use tkms_eth::deploy::{DeployPlan, Deployer, deploy};
 use tkms_types::GatewayDomain;
 
 alloy::sol! {
@@ -107,7 +107,10 @@ impl Chain {
     }
 
     async fn mined(&self, transaction: TransactionRequest) -> TransactionReceipt {
-        let receipt = self.rpc.send_transaction(transaction).await.unwrap().get_receipt().await.unwrap();
+        // Asked for each time: what the client remembers is wrong after a reorganisation.
+        let nonce = self.rpc.get_transaction_count(self.anvil.addresses()[0]).await.unwrap();
+        let receipt =
+            self.rpc.send_transaction(transaction.with_nonce(nonce)).await.unwrap().get_receipt().await.unwrap();
         assert!(receipt.status());
         receipt
     }
@@ -197,7 +200,10 @@ async fn fifty_requests_in_one_block_are_each_fulfilled_once_over_a_restart() {
         (status["onChain"][0]["delivery"]["callback_ok"] == true).then_some(status)
     });
     let status = status.await;
-    assert_eq!((&status["state"], &status["onChain"][0]["delivery"]["delivery"]), (&json!("done"), &json!("fulfilled")));
+    assert_eq!(
+        (&status["state"], &status["onChain"][0]["delivery"]["delivery"]),
+        (&json!("done"), &json!("fulfilled"))
+    );
     assert!(status["onChain"][0]["delivery"]["transaction"].is_string());
     assert_eq!(chain.setup.json("/readyz").await.0, 200);
 }
@@ -269,10 +275,18 @@ async fn request_that_a_reorganisation_takes_away_is_forgotten_and_a_fulfilment_
     chain.rpc.anvil_mine(Some(3), None).await.unwrap();
     chain.setup.nodes.iter().for_each(|node| node.act(Act::Silent));
     let gone = B256::from(chain.ask().await).to_string();
-    chain.setup.wait("it is seen", async || (chain.setup.json(&format!("/v1/requests/{gone}")).await.0 == 200).then_some(())).await;
+    chain
+        .setup
+        .wait("it is seen", async || (chain.setup.json(&format!("/v1/requests/{gone}")).await.0 == 200).then_some(()))
+        .await;
     chain.rpc.anvil_reorg(ReorgOptions { depth: 1, tx_block_pairs: Vec::new() }).await.unwrap();
     chain.rpc.anvil_mine(Some(1), None).await.unwrap();
-    chain.setup.wait("it is forgotten", async || (chain.setup.json(&format!("/v1/requests/{gone}")).await.0 == 404).then_some(())).await;
+    chain
+        .setup
+        .wait("it is forgotten", async || {
+            (chain.setup.json(&format!("/v1/requests/{gone}")).await.0 == 404).then_some(())
+        })
+        .await;
 
     chain.setup.nodes.iter().for_each(|node| node.act(Act::Honest));
     let id = chain.ask().await;

@@ -242,7 +242,8 @@ async fn shares_of_other_sessions_users_or_keys_are_not_counted() {
         assert_eq!(status, 200, "{act:?}: {reply}");
         tokio::time::sleep(Duration::from_millis(300)).await;
         let (_, reply) = setup.outcome(USER, &job).await;
-        let parties: Vec<u64> = reply["result"]["result"].as_array().unwrap().iter().map(|s| s["party"].as_u64().unwrap()).collect();
+        let parties: Vec<u64> =
+            reply["result"]["result"].as_array().unwrap().iter().map(|s| s["party"].as_u64().unwrap()).collect();
         assert_eq!(parties, [1, 2, 3], "{act:?}");
         if !matches!(act, Act::OtherSession) {
             convicted(&setup, &job, 4).await;

@@ -1,5 +1,10 @@
 //! Tests of the SDK, in one binary.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests fail by panicking and print their seed"
+)]
 
 mod fixture;
 mod inputs;

@@ -258,8 +258,17 @@ impl<'t> Tables<'t> {
     }
 
     fn want(&mut self, handle: Handle, class: Class) -> Result<(), StoreError> {
-        if self.material(handle)?.is_some() {
-            return Ok(());
+        match self.material(handle)? {
+            None => {}
+            // A caller asked first; what the chain publishes goes before.
+            Some(MaterialRecord::Queued(place)) if class == Class::Squash => {
+                self.dequeue(place)?;
+                return self.queue_squash(handle, class);
+            }
+            Some(MaterialRecord::Wanted(_)) if class == Class::Squash => {
+                return self.save_material(handle, &MaterialRecord::Wanted(class));
+            }
+            Some(_) => return Ok(()),
         }
         match self.record(handle)?.map(|record| record.value) {
             Some(Value::Done(_)) => self.queue_squash(handle, class),

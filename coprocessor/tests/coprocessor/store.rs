@@ -207,8 +207,12 @@ fn callers_cannot_fill_the_queue_or_ask_for_what_the_chain_never_named() {
     assert_eq!(store.ask(handle(2), 2).unwrap(), Asked::State(HandleState::Squashing));
     assert_eq!(store.ask(handle(3), 2).unwrap(), Asked::Busy);
     assert_eq!(store.ask(handle(2), 2).unwrap(), Asked::State(HandleState::Squashing));
-    store.apply(&[Action::Decrypt(handle(3))], b"").unwrap();
-    assert_eq!(next(&store), Some(3));
+    store.apply(&[Action::Decrypt(handle(3)), Action::Decrypt(handle(2))], b"").unwrap();
+    for published_or_asked in [3, 2, 1] {
+        assert_eq!(next(&store), Some(published_or_asked));
+        store.squashed(handle(published_or_asked), &material(1)).unwrap();
+    }
+    assert_eq!(next(&store), None);
 }
 
 #[test]

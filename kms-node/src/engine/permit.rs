@@ -35,7 +35,11 @@ impl Engine {
                 return Err(refusal);
             }
             job.progress.send_replace(Progress::Pending(State::WaitingFinality, refusal.to_string()));
-            self.next_block(view).await;
+            let left = FINALITY_WAIT.saturating_sub(started.elapsed());
+            // After the time is over the last look decides
+            if tokio::time::timeout(left, self.next_block(view)).await.is_err() {
+                return Err(refusal);
+            }
         }
     }
 
@@ -74,7 +78,7 @@ impl Engine {
         }
     }
 
-    /// Returns when another block is final, or after a while if the endpoint does not say so.
+    /// Returns when another block is final, or the endpoint fails.
     async fn next_block(&self, view: &HostView) {
         let seen = view.final_header().await.ok().map(|header| header.hash);
         loop {

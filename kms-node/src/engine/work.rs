@@ -10,9 +10,10 @@ use crate::refusal::Refusal;
 use crate::request::Ask;
 use crate::session::{Make, Opened};
 use alloy_primitives::{B256, keccak256};
-use futures::future::{FutureExt as _, join_all, try_join_all};
+use futures::future::{Either, FutureExt as _, join_all, select, try_join_all};
 use prost::Message as _;
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 use tkms_types::transcript::{self, Protocol};
@@ -28,8 +29,7 @@ impl Engine {
         let host = self.host(job)?;
         // Fetching reveals nothing, so attested bytes may come while the grant becomes final
         let attested = provenance::attested(&job.request, &job.admitted, host);
-        let (permit, ()) = tokio::join!(self.permitted(job, host), self.prefetch(attested.as_ref().ok()));
-        let checked = match permit {
+        let checked = match self.permitted_beside_prefetch(job, host, attested.as_ref().ok()).await {
             Ok(permit) => self.materials(job, host, attested, permit).await,
             Err(refusal) => Err(refusal),
         };
@@ -53,6 +53,24 @@ impl Engine {
     fn host(&self, job: &Job) -> Result<&HostChain, Refusal> {
         let found = self.parts.cluster.chains.iter().find(|host| host.chain_id == job.admitted.chain_id);
         found.ok_or(Refusal::Internal("an admitted request names no host"))
+    }
+
+    /// Policy's outcome; a refusal does not wait for the bytes.
+    async fn permitted_beside_prefetch(
+        &self,
+        job: &Job,
+        host: &HostChain,
+        attested: Option<&BTreeMap<Handle, Attested>>,
+    ) -> Result<Permit, Refusal> {
+        let (permitted, prefetch) = (pin!(self.permitted(job, host)), pin!(self.prefetch(attested)));
+        match select(permitted, prefetch).await {
+            Either::Left((permit, prefetch)) => {
+                let permit = permit?;
+                prefetch.await;
+                Ok(permit)
+            }
+            Either::Right(((), permitted)) => permitted.await,
+        }
     }
 
     async fn prefetch(&self, attested: Option<&BTreeMap<Handle, Attested>>) {

@@ -144,10 +144,7 @@ fn accounts(storage: &Storage, wanted: Address) -> (B256, Vec<Bytes>) {
     let (storage_root, _) = trie(&words(storage), &[]);
     let acl = TrieAccount { nonce: 1, storage_root, code_hash: acl_code(), ..TrieAccount::default() };
     let executor = TrieAccount { nonce: 1, code_hash: executor_code(), ..TrieAccount::default() };
-    let mut pairs = vec![
-        (ACL.to_vec(), alloy_rlp::encode(acl)),
-        (EXECUTOR.to_vec(), alloy_rlp::encode(executor)),
-    ];
+    let mut pairs = vec![(ACL.to_vec(), alloy_rlp::encode(acl)), (EXECUTOR.to_vec(), alloy_rlp::encode(executor))];
     pairs.extend((1..20u8).map(|number| {
         let account = TrieAccount { balance: U256::from(number), ..TrieAccount::default() };
         (Address::repeat_byte(number).to_vec(), alloy_rlp::encode(account))

@@ -82,19 +82,12 @@ impl World {
             peer_address: config.peer_listen.to_string(),
             api_url: format!("http://{}", config.api_listen),
         };
-        let chain = InMemoryChain::new(unix_now() - 20);
+        let chain = InMemoryChain::new(unix_now() - 200);
         let mut host = host();
         host.checkpoint_hash = chain.block_hash(1);
         let cluster = cluster_of(configs.iter().zip(&records).map(node).collect(), host);
-        let world = Self {
-            cluster,
-            chain,
-            lwe_key,
-            store: Arc::new(InMemory::new()),
-            dirs,
-            configs,
-            nodes: BTreeMap::new(),
-        };
+        let world =
+            Self { cluster, chain, lwe_key, store: Arc::new(InMemory::new()), dirs, configs, nodes: BTreeMap::new() };
         world.chain.set_verifier(world.verifier());
         world
     }
@@ -132,6 +125,11 @@ impl World {
 
     pub async fn start_with(&mut self, party: usize, wrap: Option<WrapTransport>) {
         let node = Node::start_with(self.config(party), self.cluster.clone(), self.hooks(wrap)).await.unwrap();
+        self.nodes.insert(party, node);
+    }
+
+    /// A node that was started elsewhere.
+    pub fn adopt(&mut self, party: usize, node: Node) {
         self.nodes.insert(party, node);
     }
 
@@ -186,7 +184,7 @@ impl World {
 }
 
 fn config(dir: &TempDir, party: u8) -> Config {
-    let mut port = || free_port();
+    let port = free_port;
     Config::from_toml(&format!(
         r#"
         party = {party}

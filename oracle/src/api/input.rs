@@ -18,11 +18,7 @@ const EXTRA_DATA_BYTES: usize = 128;
 /// What coprocessors call a proof that does not hold.
 const INVALID_PROOF: &str = "invalid_proof";
 
-pub(super) async fn post(
-    app: Extension<Arc<App>>,
-    peer: ConnectInfo<Peer>,
-    body: Body,
-) -> Result<Response, Failed> {
+pub(super) async fn post(app: Extension<Arc<App>>, peer: ConnectInfo<Peer>, body: Body) -> Result<Response, Failed> {
     app.charge_caller(peer.0)?;
     let body: InputProofRequest = read(body, INPUT_BODY_BYTES).await?;
     let request = check(&app, body)?;

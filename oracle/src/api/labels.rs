@@ -20,10 +20,23 @@ fn label(code: &str) -> Label {
         "RateLimited" => Label::RateLimited,
         "Busy" => Label::ProtocolOverload,
         "NotFinal" | "MaterialMissing" | "MaterialUnavailable" | "DigestMismatch" => Label::NotReadyForDecryption,
-        "PublicKeyMalformed" | "ContractListInvalid" | "PairNotInPermit" | "UserIsContract" | "PermitWindowInvalid"
-        | "PermitNotYetValid" | "PermitExpired" | "PermitSignatureInvalid" | "SmartAccountUnsupported"
-        | "ExtraDataUnsupported" | "ContextUnknown" | "ContextRetired" | "LimitExceeded" | "HandleMalformed"
-        | "TypeUnsupported" | "HostUnknown" | "HostsMixed" => Label::ValidationFailed,
+        "PublicKeyMalformed"
+        | "ContractListInvalid"
+        | "PairNotInPermit"
+        | "UserIsContract"
+        | "PermitWindowInvalid"
+        | "PermitNotYetValid"
+        | "PermitExpired"
+        | "PermitSignatureInvalid"
+        | "SmartAccountUnsupported"
+        | "ExtraDataUnsupported"
+        | "ContextUnknown"
+        | "ContextRetired"
+        | "LimitExceeded"
+        | "HandleMalformed"
+        | "TypeUnsupported"
+        | "HostUnknown"
+        | "HostsMixed" => Label::ValidationFailed,
         "Malformed" | "TooLarge" => Label::RequestError,
         // Keys, attestations, sample lists: nothing the caller could do better.
         _ => Label::InternalServerError,

@@ -26,7 +26,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use reply::Failed;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tkms_types::Cluster;
 use tkms_wire::relayer::{ApiError, DELEGATED_USER_DECRYPT, INPUT_PROOF, KEY_URL, Label, PUBLIC_DECRYPT, USER_DECRYPT};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
@@ -75,11 +75,11 @@ impl App {
     }
 
     fn charge_caller(&self, peer: Peer) -> Result<(), Failed> {
-        self.charged(self.callers.charge(&peer.0.ip()))
+        self.charged(self.callers.charge(&peer.0.ip(), Instant::now()))
     }
 
     fn charge_user(&self, user: Address) -> Result<(), Failed> {
-        self.charged(self.users.charge(&user))
+        self.charged(self.users.charge(&user, Instant::now()))
     }
 
     fn charged(&self, enough: bool) -> Result<(), Failed> {
@@ -92,7 +92,6 @@ impl App {
 }
 
 /// All routes.
-#[must_use]
 pub fn router(app: Arc<App>, origins: &[String]) -> Router {
     let v2 = Router::new()
         .route(&path(KEY_URL), get(keyurl::key_url))
@@ -112,7 +111,9 @@ pub fn router(app: Arc<App>, origins: &[String]) -> Router {
         .route("/readyz", get(status::ready))
         .route("/metrics", get(status::metrics))
         .fallback(|| async { Failed::from(ApiError::new(Label::NotFound, "no such route")) })
-        .method_not_allowed_fallback(|| async { Failed::from(ApiError::new(Label::RequestError, "no such method on this route")) })
+        .method_not_allowed_fallback(|| async {
+            Failed::from(ApiError::new(Label::RequestError, "no such method on this route"))
+        })
         .layer(middleware::from_fn(bounded))
         .layer(cors(origins))
         .layer(Extension(app))

@@ -20,7 +20,10 @@ pub(super) fn handles(handles: &[Handle]) -> Result<(), ApiError> {
         bits += kind.counted_bits();
     }
     if bits > REQUEST_BITS {
-        return Err(ApiError::invalid("handles", format!("{bits} bits in one request, at most {REQUEST_BITS} are decrypted")));
+        return Err(ApiError::invalid(
+            "handles",
+            format!("{bits} bits in one request, at most {REQUEST_BITS} are decrypted"),
+        ));
     }
     Ok(())
 }
@@ -77,7 +80,8 @@ fn window(request: &UserRequest, chain: &HostChain, now: u64) -> Result<(), ApiE
 
 fn signature(request: &UserRequest, cluster: &Cluster, chain: &HostChain) -> Result<(), ApiError> {
     if request.signature.len() != SIGNATURE_BYTES {
-        let issue = format!("{} bytes: only keys of {SIGNATURE_BYTES}-byte signatures are served", request.signature.len());
+        let issue =
+            format!("{} bytes: only keys of {SIGNATURE_BYTES}-byte signatures are served", request.signature.len());
         return Err(ApiError::invalid("signature", issue));
     }
     let digest = permit_digest(request, &permit_domain(&cluster.gateway, chain.chain_id));

@@ -89,7 +89,9 @@ pub(super) fn succeeded<T: Serialize>(id: B256, result: T) -> Response {
 /// Reads and parses a body of at most `limit` bytes.
 pub(super) async fn read<T: DeserializeOwned>(body: Body, limit: usize) -> Result<T, Failed> {
     let bytes = to_bytes(body, limit).await;
-    let bytes = bytes.map_err(|_| ApiError::new(Label::RequestError, format!("the body is broken or has more than {limit} bytes")))?;
+    let bytes = bytes.map_err(|_| {
+        ApiError::new(Label::RequestError, format!("the body is broken or has more than {limit} bytes"))
+    })?;
     Ok(parse(&bytes, limit)?)
 }
 

@@ -131,7 +131,13 @@ impl Desk {
         }
     }
 
-    async fn ask_nodes(&self, id: RequestId, host: &Host, record: Record, materials: Vec<Material>) -> Result<Try, DeskError> {
+    async fn ask_nodes(
+        &self,
+        id: RequestId,
+        host: &Host,
+        record: Record,
+        materials: Vec<Material>,
+    ) -> Result<Try, DeskError> {
         let tally = Tally::new(self.cluster.clone(), id, record.ask.clone())?;
         let mut round = Round::start(&self.nodes, &Question::new(&record.ask, materials, LONG_POLL), tally);
         let mut shown = State::WaitingCiphertext;
@@ -152,7 +158,13 @@ impl Desk {
         self.conclude(id, host, &record, (outcome, round)).await
     }
 
-    async fn conclude(&self, id: RequestId, host: &Host, record: &Record, end: (Outcome, Round)) -> Result<Try, DeskError> {
+    async fn conclude(
+        &self,
+        id: RequestId,
+        host: &Host,
+        record: &Record,
+        end: (Outcome, Round),
+    ) -> Result<Try, DeskError> {
         let (outcome, round) = end;
         match outcome {
             Outcome::Answered(answer) => {

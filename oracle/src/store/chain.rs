@@ -1,8 +1,8 @@
 //! What the oracle knows of host chains: requests, who waits for what, fulfilments, cursor, transactions in flight.
 
 use super::{
-    Bytes, Kind, META, Need, REQUESTS, Store, StoreError, WAITERS, db, decode, expired, forget_request, put, put_expiry,
-    put_record, read,
+    Bytes, Kind, META, Need, REQUESTS, Store, StoreError, WAITERS, db, decode, expired, forget_request, put,
+    put_expiry, put_record, read,
 };
 use crate::clock::unix_now;
 use crate::record::{Delivery, OnChain, Record, State};
@@ -61,7 +61,8 @@ impl Store {
                 add_onchain(txn, onchain, record.as_ref())?;
             }
             for seen in &step.fulfilled {
-                let (transaction, callback_ok, block) = (Some(seen.transaction), Some(seen.callback_ok), Some(seen.block));
+                let (transaction, callback_ok, block) =
+                    (Some(seen.transaction), Some(seen.callback_ok), Some(seen.block));
                 set_delivery(txn, chain_id, seen.id, &Delivery::Fulfilled { transaction, callback_ok, block })?;
             }
             let mut meta = txn.open_table(META).map_err(db)?;
@@ -191,7 +192,8 @@ fn undo(txn: &WriteTransaction, chain_id: u64, from: u64) -> Result<Vec<RequestI
     let table = txn.open_table(ONCHAIN).map_err(db)?;
     for entry in table.range(low.as_slice()..=high.as_slice()).map_err(db)? {
         let onchain: OnChain = decode(entry.map_err(db)?.1.value())?;
-        let fulfilled_there = matches!(onchain.delivery, Delivery::Fulfilled { block: Some(block), .. } if block >= from);
+        let fulfilled_there =
+            matches!(onchain.delivery, Delivery::Fulfilled { block: Some(block), .. } if block >= from);
         if onchain.block >= from || fulfilled_there {
             touched.push(onchain);
         }

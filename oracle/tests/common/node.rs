@@ -91,7 +91,8 @@ impl FakeNode {
         *self.stop.lock().unwrap() = Some(stop);
         let node = self.clone();
         tokio::spawn(async move {
-            let serve = Server::builder().add_service(KmsServer::new(node)).serve_with_incoming(TcpIncoming::from(listener));
+            let serve =
+                Server::builder().add_service(KmsServer::new(node)).serve_with_incoming(TcpIncoming::from(listener));
             tokio::select! {
                 ended = serve => ended.unwrap(),
                 _ = stopped => {}
@@ -165,7 +166,11 @@ impl FakeNode {
         let sender = Sender { key: &key, party, committee: cluster.size().unwrap() };
         let item = |pair: &tkms_types::HandlePair| {
             let kind = pair.handle.check().unwrap();
-            Item { handle: pair.handle, kind, body: Body::Threshold(vec![[self.party.into(); 4]; Body::elements(kind)]) }
+            Item {
+                handle: pair.handle,
+                kind,
+                body: Body::Threshold(vec![[self.party.into(); 4]; Body::elements(kind)]),
+            }
         };
         let items: Vec<Item> = request.pairs.iter().map(item).collect();
         let recipient = Recipient { key: &user_key, user: request.user, link };

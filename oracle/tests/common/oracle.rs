@@ -15,6 +15,9 @@ use tokio::task::JoinHandle;
 /// Longest wait of a test for something that must happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How to end an oracle, and its result.
+type Running = (oneshot::Sender<()>, JoinHandle<Result<(), tkms_oracle::Error>>);
+
 pub struct Setup {
     pub cluster: Arc<Cluster>,
     pub nodes: Vec<FakeNode>,
@@ -23,7 +26,7 @@ pub struct Setup {
     pub port: u16,
     pub rpc_url: String,
     pub limits: String,
-    running: Option<(oneshot::Sender<()>, JoinHandle<Result<(), tkms_oracle::Error>>)>,
+    running: Option<Running>,
 }
 
 impl Setup {

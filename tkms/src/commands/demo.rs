@@ -157,7 +157,7 @@ impl Stage {
     async fn nobody_reads_anothers_balance(&self) -> Result<()> {
         match self.balance_of(self.alice.address, &self.bob).await {
             Ok(_) => bail!("Bob could read Alice's balance"),
-            Err(error) => self.say(&format!("Bob asks for Alice's balance and is refused: {error:#}")),
+            Err(error) => self.say(&format!("Bob asks for Alice's balance and is refused: {error}")),
         }
         Ok(())
     }

@@ -1,0 +1,65 @@
+//! Who the node is and how it is.
+
+use crate::engine::Engine;
+use crate::transport::Transport;
+use alloy_primitives::{Address, B256};
+use bytes::Bytes;
+use std::sync::Arc;
+use tkms_types::{Cluster, Committee, PartyId};
+use tkms_wire::kms::{self, InfoReply};
+
+/// Who the node is and how it is, for `Info` and `readyz`.
+pub struct Health {
+    pub(crate) party: PartyId,
+    pub(crate) committee: Committee,
+    pub(crate) signer: Address,
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) cluster_hash: B256,
+    pub(crate) engine: Engine,
+    pub(crate) transport: Arc<dyn Transport>,
+}
+
+impl Health {
+    /// Why this node cannot serve; empty if it can.
+    pub async fn not_ready(&self) -> Vec<String> {
+        let mut reasons = self.engine.not_ready().await;
+        let quorum = self.committee.threshold().quorum();
+        let peers = self.transport.peers();
+        let up = 1 + peers.iter().filter(|peer| peer.connected).count();
+        if up < quorum {
+            let down = peers.iter().filter(|peer| !peer.connected).map(|peer| peer.party.to_string());
+            let down = down.collect::<Vec<_>>().join(", ");
+            reasons.push(format!("{up} of {quorum} nodes needed are up; not reached: {down}"));
+        }
+        reasons
+    }
+
+    /// The reply of `Info`.
+    pub async fn info(&self) -> InfoReply {
+        let not_ready_reasons = self.not_ready().await;
+        let bytes = |id: B256| Bytes::copy_from_slice(id.as_slice());
+        let sessions = self.engine.sessions();
+        let peers = self.transport.peers().into_iter().map(|peer| kms::PeerHealth {
+            party: peer.party.number().into(),
+            connected: peer.connected,
+            detail: peer.detail,
+        });
+        InfoReply {
+            party: self.party.number().into(),
+            signer: Bytes::copy_from_slice(self.signer.as_slice()),
+            cluster_hash: bytes(self.cluster_hash),
+            context: bytes(self.cluster.context.bytes()),
+            epoch: bytes(self.cluster.epoch.bytes()),
+            key_id: bytes(self.cluster.key.id.bytes()),
+            key_state: self.engine.key_state().map_or_else(|refusal| refusal.to_string(), |state| state.to_string()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            sessions_running: sessions.running() as u64,
+            requests_waiting: self.engine.waiting() as u64,
+            sessions_computed: sessions.computed(),
+            peers: peers.collect(),
+            blamed: sessions.blames().iter().map(Into::into).collect(),
+            ready: not_ready_reasons.is_empty(),
+            not_ready_reasons,
+        }
+    }
+}
