@@ -8,7 +8,7 @@ use alloy_sol_types::SolStruct;
 use std::sync::Arc;
 use tkms_fhe::{InputContext, PublicKeys};
 use tkms_types::typed_data::{CiphertextVerification, input_domain};
-use tkms_types::{Handle, Plaintext};
+use tkms_types::{FheType, Handle, Plaintext};
 use tkms_wire::proof::{input_handles, input_proof};
 use tkms_wire::relayer::{Hex, INPUT_PROOF, InputProofRequest, InputProofResult, KEY_URL, KeyUrl, PlainHex, Quantity};
 use tkms_wire::samples::digest;
@@ -65,13 +65,28 @@ impl Client {
         contract: Address,
         user: Address,
     ) -> Result<EncryptedInput> {
-        let (acl, chain_id) = (self.trust.host.contracts.acl, self.trust.chain_id());
-        let context = InputContext { contract, user, acl, chain_id };
+        let acl = self.trust.host.contracts.acl;
+        let context = InputContext { contract, user, acl, chain_id: self.trust.chain_id() };
         let (keys, owned) = (Arc::clone(keys), values.to_vec());
         let list = tokio::task::spawn_blocking(move || keys.encrypt(&owned, &context)).await;
         let list = list.map_err(|_| Error::Interrupted)??;
         let kinds: Vec<_> = values.iter().map(Plaintext::kind).collect();
-        let handles = input_handles(&list, &kinds, acl, chain_id);
+        self.submit_input(list, &kinds, contract, user).await
+    }
+
+    /// Has a list that was encrypted and proven elsewhere, for this contract and user, verified by the coprocessors.
+    ///
+    /// # Errors
+    /// As [`Client::encrypt`].
+    pub async fn submit_input(
+        &self,
+        list: Vec<u8>,
+        kinds: &[FheType],
+        contract: Address,
+        user: Address,
+    ) -> Result<EncryptedInput> {
+        let chain_id = self.trust.chain_id();
+        let handles = input_handles(&list, kinds, self.trust.host.contracts.acl, chain_id);
         let request = InputProofRequest {
             contract_address: contract,
             user_address: user,

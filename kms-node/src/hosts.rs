@@ -8,6 +8,9 @@ use redb::ReadableTable as _;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+/// Stands for the digest of a handle with two: no bytes hash to it.
+const SPOILT: B256 = B256::ZERO;
+
 /// State of all host chains. The newest anchors and the halts survive a restart.
 pub struct Hosts {
     store: Store,
@@ -110,28 +113,23 @@ impl Hosts {
             .await
     }
 
-    /// Pins the first digest accepted under a name; `false` if another one is pinned.
+    /// Pins the first digest accepted under each name. A name under which another digest is offered is spoilt for
+    /// ever: nobody can tell which of the two is right. Returns the first such name.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn pin(&self, pins: Vec<(B256, B256)>) -> Result<Option<B256>, StoreError> {
-        let pinned = pins.clone();
-        let known = self.store.read(move |tx| {
+        let known = self.store.read(|tx| {
             let table = tx.open_table(PINS)?;
-            let mut fresh = false;
-            for (name, digest) in &pinned {
-                match table.get(&name.0)? {
-                    Some(first) if first.value() != &digest.0 => return Ok(Err(*name)),
-                    Some(_) => {}
-                    None => fresh = true,
+            for (name, digest) in &pins {
+                if table.get(&name.0)?.is_none_or(|first| first.value() != &digest.0) {
+                    return Ok(false);
                 }
             }
-            Ok(Ok(fresh))
+            Ok(true)
         })?;
-        match known {
-            Err(conflict) => return Ok(Some(conflict)),
-            Ok(false) => return Ok(None),
-            Ok(true) => {}
+        if known {
+            return Ok(None);
         }
         self.store
             .write(move |tx| {
@@ -139,11 +137,12 @@ impl Hosts {
                 for (name, digest) in &pins {
                     let first = table.get(&name.0)?.map(|first| B256::from(*first.value()));
                     match first {
-                        Some(first) if first != *digest => return Ok(Some(*name)),
-                        Some(_) => {}
-                        None => {
-                            table.insert(&name.0, &digest.0)?;
+                        Some(first) if first == *digest => {}
+                        Some(_) => {
+                            table.insert(&name.0, &SPOILT.0)?;
+                            return Ok(Some(*name));
                         }
+                        None => drop(table.insert(&name.0, &digest.0)?),
                     }
                 }
                 Ok(None)
@@ -193,12 +192,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_digest_of_a_handle_stays() {
+    async fn a_handle_with_two_digests_has_none() {
         let dir = tempfile::tempdir().unwrap();
         let hosts = Hosts::load(Store::open(&dir.path().join("node.redb")).unwrap()).unwrap();
         let (name, first, other) = (B256::repeat_byte(1), B256::repeat_byte(2), B256::repeat_byte(3));
         assert_eq!(hosts.pin(vec![(name, first)]).await.unwrap(), None);
         assert_eq!(hosts.pin(vec![(name, first)]).await.unwrap(), None);
         assert_eq!(hosts.pin(vec![(name, other)]).await.unwrap(), Some(name));
+        assert_eq!(hosts.pin(vec![(name, first)]).await.unwrap(), Some(name), "which one is right, nobody knows");
     }
 }

@@ -11,7 +11,7 @@ use crate::hosts::Hosts;
 use crate::journal::Journal;
 use crate::keystore::NodeIdentity;
 use crate::limiter::RateLimiter;
-use crate::limits::BODY_BYTES;
+use crate::limits::{BODY_BYTES, LONGEST_WAIT};
 use crate::ops::{self, Ops};
 use crate::peer::PeerDesk;
 use crate::respond::Responder;
@@ -273,7 +273,7 @@ fn serve_api(
     let service = KmsServer::new(api)
         .max_decoding_message_size(limits::REQUEST_BYTES + BODY_BYTES)
         .max_encoding_message_size(limits::REQUEST_BYTES + BODY_BYTES);
-    let router = Server::builder().max_concurrent_streams(API_STREAMS).add_service(service);
+    let router = Server::builder().timeout(2 * LONGEST_WAIT).max_concurrent_streams(API_STREAMS).add_service(service);
     spawner.spawn(async move {
         if let Err(error) = router.serve_with_incoming_shutdown(incoming, tasks::stopped(stopped)).await {
             tracing::error!(%error, "request port closed");

@@ -90,10 +90,13 @@ async fn a_node_on_a_real_chain_waits_for_finality_answers_and_sees_a_pause() {
     assert!(get(ops, "/readyz").contains("ready"));
     set(&rpc, acl, keys::RANGE_NAMESPACE, U256::ONE << 64).await;
     rpc.anvil_mine(Some(3), None).await.unwrap();
+    // The final header is shared by all who ask within one poll
+    tokio::time::sleep(2 * tkms_kms_node::limits::POLL).await;
     let twice = [handle, handle];
     assert_eq!(code(&world.ask_public(1, &twice, &materials, WAIT).await), "AclPaused");
 
     drop(anvil);
+    tokio::time::sleep(2 * tkms_kms_node::limits::POLL).await;
     let down = get(ops, "/readyz");
     assert!(down.contains("503") && down.contains("host chain 31337"), "{down}");
 }

@@ -339,3 +339,64 @@ async fn a_committee_of_one_serves_both_kinds() {
     let reply = world.ask_user(1, &request, &[material]).await;
     assert_eq!(combine(&world, &keys, &[handle], &[(1, reply)]), [U256::from(77)]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_second_digest_with_a_quorum_halts_the_handle() {
+    let mut world = World::new(1);
+    world.start([1]).await;
+    let (handle, material) = public(&world, 1, FheType::Bool, 1).await;
+    assert_eq!(words(&ask(&world, 1, &(handle, material.clone())).await), [U256::ONE]);
+    let other = common::lwe::encrypt(&world.lwe_key, FheType::Bool, 0, 99);
+    let second = common::material(handle, tkms_wire::samples::digest(&other), &world.cluster.chains[0]);
+    // Twice the handle is another request, so no stored answer hides the check
+    let reply = world.ask_public(1, &[handle, handle], &[second], WAIT).await;
+    assert_eq!(code(&reply), "MaterialConflict");
+    let reply = world.ask_public(1, &[handle, handle], &[material], WAIT).await;
+    assert_eq!(code(&reply), "MaterialConflict", "nobody can tell which of the two is right");
+    assert_eq!(world.info(1).await.sessions_computed, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_user_who_asks_too_often_is_refused_and_forged_requests_do_not_count() {
+    let mut world = World::new(1);
+    world.limit_users(2);
+    world.start([1]).await;
+    let (handle, material) = private(&world, 1, FheType::Bool, 1).await;
+    let keys = UserKeyPair::generate(&mut rand_chacha::ChaCha20Rng::seed_from_u64(3)).unwrap();
+    let good = user_request(&[handle], keys.public().to_bytes(), unix_now() - 10, &world.cluster);
+    let mut forged = good.clone();
+    forged.start += 1;
+    for _ in 0..10 {
+        let reply = world.ask_user(1, &forged, std::slice::from_ref(&material)).await;
+        assert_eq!(code(&reply), "PermitSignatureInvalid");
+    }
+    let mut codes = BTreeSet::new();
+    for _ in 0..30 {
+        let reply = world.ask_user(1, &good, std::slice::from_ref(&material)).await;
+        codes.insert(match &reply.outcome {
+            Some(reply::Outcome::Refusal(refusal)) => refusal.code.clone(),
+            _ => "answered".to_owned(),
+        });
+    }
+    assert_eq!(codes, BTreeSet::from(["RateLimited".to_owned(), "answered".to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_final_block_that_changes_halts_the_host_also_after_a_restart() {
+    let mut world = World::new(1);
+    world.start([1]).await;
+    let one = public(&world, 1, FheType::Bool, 1).await;
+    assert_eq!(words(&ask(&world, 1, &one).await), [U256::ONE]);
+    let two = world.ciphertext(handle(2, FheType::Bool), 1).await;
+    world.chain.grant(Grant::Public { handle: two.handle.0 });
+    world.chain.rewrite(4);
+    tokio::time::sleep(2 * tkms_kms_node::limits::POLL).await;
+    let two = (two.handle, two);
+    assert_eq!(code(&ask(&world, 1, &two).await), "AnchorConflict");
+    world.chain.mine(3);
+    assert_eq!(code(&ask(&world, 1, &two).await), "HostHalted");
+    world.stop(1).await;
+    world.start([1]).await;
+    assert_eq!(code(&ask(&world, 1, &two).await), "HostHalted");
+    assert!(world.info(1).await.not_ready_reasons.iter().any(|reason| reason.contains("halted")));
+}

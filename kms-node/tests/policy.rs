@@ -317,7 +317,7 @@ fn check_11_final_blocks_that_contradict_each_other_halt() {
     let states = [
         HostState { newest: Some(mark(5, NOW, 0)), ..HostState::default() },
         HostState { recent: vec![(5, B256::repeat_byte(1))], ..HostState::default() },
-        HostState { newest: Some(mark(4, NOW + 1, 0)), ..HostState::default() },
+        HostState { newest: Some(mark(4, NOW + 2, 0)), ..HostState::default() },
         HostState { newest: Some(mark(4, NOW, 1)), ..HostState::default() },
     ];
     for state in states {

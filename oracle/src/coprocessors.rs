@@ -131,7 +131,8 @@ impl Coprocessors {
     fn attested(&self, handle: Handle, material: Option<Material>) -> Option<(Material, Address)> {
         let material = material.filter(|material| material.handle == handle && material.format == Format::Flood)?;
         let signer = recover(material_digest(&material, &self.chain), material.signatures.first()?)?;
-        self.chain.coprocessors.members.contains(&signer).then_some((material, signer))
+        let set = &self.chain.coprocessors;
+        (set.members.contains(&signer) && set.profiles.contains(&material.profile)).then_some((material, signer))
     }
 
     /// Has an encrypted input verified and signed by a quorum.
@@ -148,7 +149,7 @@ impl Coprocessors {
                     Some(signer) => group(&mut groups, answer, signer),
                     None => reason = "an answer without a valid signature of a coprocessor of the set".into(),
                 },
-                Err(CallError::Refused { status: 400..=422, failure }) => refusals.push(failure),
+                Err(CallError::Refused { status: 400 | 413 | 422, failure }) => refusals.push(failure),
                 Err(error) => reason = foreign(&error.to_string()),
             }
         }

@@ -19,8 +19,10 @@ use tkms_eth::submit::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-/// Between two looks at transactions in flight.
+/// Longest wait for the bell of an answered request before everything else is looked at.
 const TICK: Duration = Duration::from_millis(250);
+/// Between two looks at transactions in flight: each costs a few calls to the endpoint.
+const LOOK: Duration = Duration::from_secs(1);
 /// Between two looks through everything undelivered, if nothing rings.
 const SCAN: Duration = Duration::from_secs(5);
 /// Undelivered requests looked at in one scan.
@@ -59,6 +61,8 @@ pub struct Deliverer {
     part: String,
     /// What failed: when to try again, and the pause after that.
     failed: BTreeMap<U256, (Instant, Duration)>,
+    /// When transactions in flight are looked at next.
+    look: Instant,
 }
 
 /// Why one round of deliveries failed.
@@ -75,7 +79,7 @@ impl Deliverer {
     #[must_use]
     pub fn new(desk: Arc<Desk>, host: Arc<Host>, health: Arc<Health>) -> Self {
         let part = format!("submit chain {}", host.chain.chain_id);
-        Self { desk, host, health, part, failed: BTreeMap::new() }
+        Self { desk, host, health, part, failed: BTreeMap::new(), look: Instant::now() }
     }
 
     /// Delivers for ever. Only one may run for a key.
@@ -119,8 +123,11 @@ impl Deliverer {
     }
 
     async fn round(&mut self, submitter: &mut Submitter<Nonces>, scan: bool) -> Result<(), DeliverError> {
-        for outcome in submitter.tick().await? {
-            self.ended(outcome).await?;
+        if Instant::now() >= self.look {
+            self.look = Instant::now() + LOOK;
+            for outcome in submitter.tick().await? {
+                self.ended(outcome).await?;
+            }
         }
         if !scan {
             return Ok(());

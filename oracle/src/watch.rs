@@ -8,14 +8,16 @@ use crate::host::Host;
 use crate::metrics;
 use crate::record::{Ask, Delivery, OnChain, Record};
 use crate::store::{ChainStep, Fulfilled, StoreError};
-use alloy_primitives::B256;
+use alloy_primitives::{B256, U256};
 use alloy_sol_types::SolEvent;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tkms_eth::bindings::IACL::AllowedForDecryption;
 use tkms_eth::bindings::IDecryptionOracle::{DecryptionFulfilled, DecryptionRequested, State as OracleState};
+use tkms_eth::bindings::IKMSVerifier;
 use tkms_eth::events::{Batch, ChainLog, Cursor, EventsError, Follow, LogFilter, LogReader};
+use tkms_eth::view;
 use tkms_types::{Cluster, Handle, HostChain, PublicRequest, RequestId};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -118,6 +120,8 @@ enum WatchError {
     Cursor(#[from] serde_json::Error),
     #[error(transparent)]
     Rpc(#[from] tkms_eth::RpcError),
+    #[error("the chain's KMSVerifier has other {0} than the cluster file")]
+    OtherCommittee(&'static str),
 }
 
 impl Watcher {
@@ -152,8 +156,24 @@ impl Watcher {
         sleep(FAILURE_PAUSE).await;
     }
 
+    /// Nothing is posted that the chain's verifier would refuse.
+    async fn compare(&self) -> Result<(), WatchError> {
+        let (verifier, latest) = (self.host.chain.contracts.kms_verifier, Default::default());
+        let signers = view(&self.host.rpc, verifier, &IKMSVerifier::getKmsSignersCall {}, latest).await?;
+        let threshold = view(&self.host.rpc, verifier, &IKMSVerifier::getThresholdCall {}, latest).await?;
+        let cluster = &self.desk.cluster;
+        if !signers.iter().eq(cluster.committee.iter().map(|node| &node.signer)) {
+            return Err(WatchError::OtherCommittee("signers"));
+        }
+        if threshold != U256::from(cluster.thresholds.quorum) {
+            return Err(WatchError::OtherCommittee("a threshold"));
+        }
+        Ok(())
+    }
+
     /// What was fulfilled while we were away need not wait for its event.
     async fn reconcile(&self) -> Result<(), WatchError> {
+        self.compare().await?;
         let chain_id = self.host.chain.chain_id;
         let undelivered = self.desk.on_disk(move |store| store.undelivered(chain_id, RECONCILED)).await?;
         for onchain in undelivered {

@@ -323,3 +323,19 @@ async fn what_the_head_of_the_chain_does_not_grant_is_refused_without_asking_any
     let value = hex::decode(reply["result"]["decryptedValue"].as_str().unwrap()).unwrap();
     assert_eq!(U256::from_be_slice(&value), U256::from(WORD));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn committee_that_the_chain_does_not_know_is_never_served() {
+    let mut chain = Chain::new(None).await;
+    let mut cluster = (*chain.setup.cluster).clone();
+    cluster.committee[3].signer = Address::repeat_byte(0x77);
+    chain.setup.cluster = std::sync::Arc::new(cluster);
+    let id = chain.ask().await;
+    chain.setup.start().await;
+    let said = async || {
+        let (status, _, reply) = chain.setup.json("/readyz").await;
+        (status == 503 && reply["reasons"].to_string().contains("other signers")).then_some(())
+    };
+    chain.setup.wait("it says so", said).await;
+    assert_eq!(chain.fulfilments(id).await.0, 0);
+}

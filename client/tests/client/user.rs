@@ -329,7 +329,7 @@ async fn answers_that_do_not_suffice_are_asked_for_again_and_added_up() {
     let mut user = User::new(4, 35);
     let mut shares = user.shares();
     user.lie(&mut shares, 4);
-    // 2, 3 and the liar; then 1, 2, 3: none of the two liars' quorums would do alone with one more liar
+    // First 2, 3 and the liar, then 1 and 2: neither reply proves the values, both together do
     let relayer = Relayer::start(served(&shares[1..]).into_iter().chain(served(&shares[..2]))).await;
     let found = relayer.client(user.trust.clone()).user_decrypt(&user.permit, &user.pairs).await.unwrap();
     assert_right(&found);

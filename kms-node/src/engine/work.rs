@@ -105,7 +105,7 @@ impl Engine {
         Ok((permit, attested.into_iter().map(|(handle, attested)| (handle, session(attested))).collect()))
     }
 
-    /// The first digest accepted for a handle is the only one, for ever.
+    /// The first digest accepted for a handle is the only one; a second one with a quorum halts the handle.
     async fn pin(&self, host: &HostChain, attested: &BTreeMap<Handle, Attested>) -> Result<(), Refusal> {
         let key = self.parts.cluster.key.id;
         // The name of a row in this node's own table; nobody else ever sees or signs it

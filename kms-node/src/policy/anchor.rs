@@ -77,7 +77,7 @@ fn check_history(anchor: &Anchor, state: &HostState) -> Result<(), Refusal> {
         return Err(Refusal::AnchorConflict(format!("two final blocks of number {number}: {other} and {hash}")));
     }
     match state.newest {
-        Some(newest) if number > newest.number && time <= newest.time => Err(Refusal::AnchorConflict(format!(
+        Some(newest) if number > newest.number && time < newest.time => Err(Refusal::AnchorConflict(format!(
             "final block {number} has time {time}, block {} before it has {}",
             newest.number, newest.time
         ))),

@@ -72,7 +72,8 @@ impl Peer for PeerServer {
         }
         let ours = self.membership.cluster_hash;
         if hello.cluster_hash.as_ref() != ours.as_slice() {
-            tracing::warn!(peer = %caller, version = %hello.version, "peer runs another cluster file");
+            // Each side says so once, as a caller
+            tracing::debug!(peer = %caller, version = %hello.version, "peer runs another cluster file");
             return Err(Status::failed_precondition(format!("this node runs cluster file {ours}")));
         }
         Ok(Response::new(HelloReply {

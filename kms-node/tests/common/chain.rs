@@ -67,6 +67,17 @@ impl InMemoryChain {
         }
     }
 
+    /// Replaces the newest blocks by as many others, final ones included: what no honest chain does.
+    pub fn rewrite(&self, blocks: usize) {
+        {
+            let mut state = self.0.lock().unwrap();
+            let kept = state.blocks.len() - blocks;
+            state.blocks.truncate(kept);
+        }
+        self.set(B256::repeat_byte(4), U256::from(10));
+        self.mine(blocks);
+    }
+
     pub fn set(&self, slot: B256, word: U256) {
         self.0.lock().unwrap().pending.insert(slot, word);
     }

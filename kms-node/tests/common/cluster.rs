@@ -12,6 +12,7 @@ use rand::SeedableRng as _;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 use tkms_kms_node::config::Config;
@@ -47,9 +48,16 @@ pub struct World {
     nodes: BTreeMap<usize, Node>,
 }
 
-/// A port nobody listens on at the moment.
+/// A port nobody listens on, below those the system gives to outgoing connections; each is given out once.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let offset = (std::process::id() % 100) as u16 * 100 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 15_000 + offset % 15_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 impl World {
@@ -104,6 +112,13 @@ impl World {
 
     pub fn config(&self, party: usize) -> Config {
         self.configs[party - 1].clone()
+    }
+
+    /// Requests a second of one user, on nodes started from now on.
+    pub fn limit_users(&mut self, per_second: u32) {
+        for config in &mut self.configs {
+            config.limits.user_requests_per_second = per_second.try_into().unwrap();
+        }
     }
 
     pub fn hooks(&self, wrap: Option<WrapTransport>) -> Hooks {
@@ -184,22 +199,19 @@ impl World {
 }
 
 fn config(dir: &TempDir, party: u8) -> Config {
-    let port = free_port;
     Config::from_toml(&format!(
         r#"
         party = {party}
         data_dir = "{0}"
         passphrase_file = "{0}/passphrase"
-        api_listen = "127.0.0.1:{1}"
-        peer_listen = "127.0.0.1:{2}"
-        ops_listen = "127.0.0.1:{3}"
+        api_listen = "127.0.0.1:0"
+        peer_listen = "127.0.0.1:{1}"
+        ops_listen = "127.0.0.1:0"
         objects = ["memory:///"]
         rpc = {{ 31337 = "http://127.0.0.1:1" }}
         "#,
         dir.path().display(),
-        port(),
-        port(),
-        port(),
+        free_port(),
     ))
     .unwrap()
 }
