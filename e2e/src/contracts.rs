@@ -17,6 +17,7 @@ alloy::sol! {
         function allowUser(uint256 index, address user) external;
         function publish(uint256[] calldata indices) external;
         function ask(uint256[] calldata indices, uint32 callbackGas) external returns (uint256 requestId);
+        function askHandles(bytes32[] calldata handles, uint32 callbackGas) external returns (uint256 requestId);
         function isValid(uint256[] calldata indices, bytes calldata words, bytes calldata proof) external view returns (bool);
         function count() external view returns (uint256);
         function made(uint256 index) external view returns (bytes32);

@@ -1,9 +1,15 @@
 //! Nodes asked directly, with no oracle between: what a dishonest oracle could send them.
 
+use crate::actors::Actor;
 use crate::devnet::Devnet;
 use crate::wait_until;
+use alloy::eips::BlockNumberOrTag;
+use alloy::providers::Provider as _;
+use tkms_types::Handle;
+use tkms_wire::coprocessor::MaterialReply;
 use tkms_wire::kms::kms_client::KmsClient;
 use tkms_wire::kms::{InfoReply, InfoRequest, PublicDecryptRequest, Reply, UserDecryptRequest, reply::Outcome};
+use tkms_wire::material::Material;
 use tonic::transport::Channel;
 
 /// A connection to each node that runs.
@@ -43,6 +49,32 @@ pub async fn all_ready(devnet: &Devnet) {
 /// Sum over all nodes of decryptions computed since start.
 pub async fn computed(devnet: &Devnet) -> u64 {
     infos(devnet).await.iter().map(|info| info.sessions_computed).sum()
+}
+
+/// Has a handle squashed, as an oracle would; its attested material.
+pub async fn material(devnet: &Devnet, handle: Handle) -> Material {
+    let coprocessor = devnet.deployment.services.iter().find(|service| service.name == "coprocessor").unwrap();
+    let url = coprocessor.url.join(&format!("v1/materials/{handle}")).unwrap();
+    let client = reqwest::Client::new();
+    let start = std::time::Instant::now();
+    loop {
+        let reply = client.post(url.clone()).send().await.unwrap().json::<MaterialReply>().await.unwrap();
+        if let MaterialReply::Ready { material } = reply {
+            return material.to_material().unwrap();
+        }
+        assert!(start.elapsed().as_secs() < 60, "{handle} was not squashed: {reply:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+/// Waits until everything mined so far is final.
+pub async fn wait_until_final(actor: &Actor) {
+    let latest = actor.provider.get_block_number().await.unwrap();
+    wait_until("the newest block is final", || async {
+        let finalized = actor.provider.get_block_by_number(BlockNumberOrTag::Finalized).await.unwrap();
+        finalized.is_some_and(|block| block.header.number >= latest)
+    })
+    .await;
 }
 
 /// Asks every node for public plaintexts.
