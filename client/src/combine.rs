@@ -74,6 +74,13 @@ pub struct UserDecryption {
 
 type Group = BTreeMap<PartyId, Vec<Body>>;
 
+/// One value out of the shares of one group.
+struct Combined {
+    value: Plaintext,
+    liars: Vec<(PartyId, Evidence)>,
+    assurance: Assurance,
+}
+
 /// Answers to one request, collected until they suffice.
 pub struct Answers<'a> {
     trust: &'a Trust,
@@ -175,30 +182,26 @@ impl<'a> Answers<'a> {
         for (position, handle) in self.handles.iter().enumerate() {
             let kind = handle.check().ok()?;
             let bodies = group.iter().filter_map(|(party, bodies)| Some((*party, bodies.get(position)?)));
-            let (value, faults, assurance) = self.combine_value(kind, bodies)?;
+            let Combined { value, liars, assurance } = self.combine_value(kind, bodies)?;
             whole.values.push(value);
             whole.assurance = weaker(whole.assurance, assurance);
             let blame = |(party, evidence)| Blame {
                 party: Some(party),
                 fault: AnswerFault::Share { value: position, evidence },
             };
-            whole.blamed.extend(faults.into_iter().map(blame));
+            whole.blamed.extend(liars.into_iter().map(blame));
         }
         Some(whole)
     }
 
-    fn combine_value<'b>(
-        &self,
-        kind: FheType,
-        bodies: impl Iterator<Item = (PartyId, &'b Body)>,
-    ) -> Option<(Plaintext, Vec<(PartyId, Evidence)>, Assurance)> {
+    fn combine_value<'b>(&self, kind: FheType, bodies: impl Iterator<Item = (PartyId, &'b Body)>) -> Option<Combined> {
         let mut shares: Vec<(PartyId, Vec<Gr128>)> = Vec::new();
         for (party, body) in bodies {
             match body {
                 // The one signer of a committee of one: its word is the value
                 Body::Central(bytes) => {
                     let value = Plaintext::new(kind, U256::from_le_slice(bytes)).ok()?;
-                    return Some((value, Vec::new(), Assurance::Proven));
+                    return Some(Combined { value, liars: Vec::new(), assurance: Assurance::Proven });
                 }
                 Body::Threshold(elements) => {
                     shares.push((party, elements.iter().map(|element| Gr128::new(*element)).collect()));
@@ -211,8 +214,8 @@ impl<'a> Answers<'a> {
         let mut digits = combined.opened.digits().ok()?;
         let value = Plaintext::from_digits(kind, &digits).ok();
         digits.zeroize();
-        let faults = combined.faults.into_iter().map(|fault| (fault.culprit, fault.evidence)).collect();
-        Some((value?, faults, combined.assurance))
+        let liars = combined.faults.into_iter().map(|fault| (fault.culprit, fault.evidence)).collect();
+        Some(Combined { value: value?, liars, assurance: combined.assurance })
     }
 }
 

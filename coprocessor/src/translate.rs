@@ -30,7 +30,7 @@ pub enum TranslateError {
         /// Its first topic.
         topic: Option<B256>,
         /// What is wrong.
-        error: alloy::sol_types::Error,
+        error: String,
     },
 }
 
@@ -53,8 +53,11 @@ impl Translator {
     /// # Errors
     /// [`TranslateError`].
     pub fn translate(&self, log: &Log) -> Result<Vec<Action>, TranslateError> {
-        let malformed =
-            |error| TranslateError::Malformed { contract: log.address, topic: log.topics().first().copied(), error };
+        let malformed = |error: alloy::sol_types::Error| TranslateError::Malformed {
+            contract: log.address,
+            topic: log.topics().first().copied(),
+            error: error.to_string(),
+        };
         if log.address == self.executor {
             let event = FHEEvents::FHEEventsEvents::decode_log(log).map_err(malformed)?;
             return Ok(vec![self.announce(event.data)]);

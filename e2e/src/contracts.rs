@@ -37,6 +37,8 @@ alloy::sol! {
     #[sol(rpc)]
     contract DecryptionOracle {
         event DecryptionFulfilled(uint256 indexed requestId, bytes cleartexts, bytes decryptionProof, bool callbackOk);
+        error GasTooLow(uint256 given, uint256 needed);
+        function getExtraData(uint256 requestId) external view returns (bytes);
         function fulfil(uint256 requestId, bytes calldata cleartexts, bytes calldata decryptionProof) external;
         function retryCallback(uint256 requestId, bytes calldata cleartexts, bytes calldata decryptionProof) external;
     }

@@ -5,11 +5,15 @@ use crate::devnet::Devnet;
 use crate::wait_until;
 use alloy::eips::BlockNumberOrTag;
 use alloy::providers::Provider as _;
-use tkms_types::Handle;
+use alloy_primitives::Bytes;
+use tkms_types::{ExtraData, Handle, PublicRequest};
+use tkms_wire::answer::PublicAnswer;
 use tkms_wire::coprocessor::MaterialReply;
 use tkms_wire::kms::kms_client::KmsClient;
 use tkms_wire::kms::{InfoReply, InfoRequest, PublicDecryptRequest, Reply, UserDecryptRequest, reply::Outcome};
 use tkms_wire::material::Material;
+use tkms_wire::proof::decryption_proof;
+use tkms_wire::request::Call;
 use tonic::transport::Channel;
 
 /// A connection to each node that runs.
@@ -65,6 +69,27 @@ pub async fn material(devnet: &Devnet, handle: Handle) -> Material {
         assert!(start.elapsed().as_secs() < 60, "{handle} was not squashed: {reply:?}");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
+}
+
+/// A public handle's plaintext word and the proof that a contract takes, made of the nodes' own answers.
+pub async fn signed_plaintext(devnet: &Devnet, handle: Handle, extra_data: Bytes) -> (Bytes, Bytes) {
+    let parsed = ExtraData::parse(&extra_data).unwrap();
+    let call = Call {
+        request: PublicRequest { handles: vec![handle], extra_data },
+        materials: vec![material(devnet, handle).await],
+        wait: std::time::Duration::from_secs(10),
+        label: String::new(),
+    };
+    let replies = public_decrypt(devnet, &(&call).into()).await;
+    let answers = replies.into_iter().filter_map(|reply| match reply.outcome {
+        Some(Outcome::PublicAnswer(answer)) => Some(PublicAnswer::try_from(answer).unwrap()),
+        other => panic!("no answer: {other:?}"),
+    });
+    let answers: Vec<PublicAnswer> = answers.take(devnet.cluster.thresholds.quorum).collect();
+    assert!(answers.iter().all(|answer| answer.words == answers[0].words));
+    let signatures: Vec<[u8; 65]> = answers.iter().map(|answer| answer.signature).collect();
+    let proof = decryption_proof(&signatures, &parsed.normalised()).unwrap();
+    (answers[0].words.concat().into(), proof.into())
 }
 
 /// Waits until everything mined so far is final.

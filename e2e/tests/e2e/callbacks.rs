@@ -1,9 +1,12 @@
 //! Receivers that misbehave when the oracle calls them back.
 
 use crate::devnet;
+use alloy::sol_types::SolError as _;
 use alloy_primitives::U256;
 use tkms_e2e::actors::{Actor, send};
 use tkms_e2e::contracts::{DecryptionOracle, HostileReceiver};
+use tkms_e2e::nodes;
+use tkms_types::Handle;
 
 const ACCEPT: u8 = 0;
 const REVERT: u8 = 1;
@@ -40,9 +43,9 @@ async fn a_reverting_callback_leaves_the_result_pullable_once() {
     let retry = || oracle.retryCallback(request, event.cleartexts.clone(), event.decryptionProof.clone());
     let receipt = send(&alice.provider, retry().into_transaction_request()).await;
     assert!(receipt.status());
-    retry().call().await.expect_err("the second retry has nothing left to deliver");
+    assert!(retry().call().await.is_err(), "the second retry has nothing left to deliver");
     let fulfil = oracle.fulfil(request, event.cleartexts.clone(), event.decryptionProof.clone());
-    fulfil.call().await.expect_err("a request is fulfilled once");
+    assert!(fulfil.call().await.is_err(), "a request is fulfilled once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,20 +74,29 @@ async fn a_re_entering_callback_is_not_let_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_starved_fulfilment_is_refused_and_costs_the_request_nothing() {
-    let devnet = devnet().await;
+async fn without_an_oracle_anyone_may_fulfil_but_not_starve_the_callback() {
+    let mut devnet = devnet().await;
     let alice = Actor::new(&devnet, 1).await;
-    let (event, ..) = answer(&alice, ACCEPT).await;
-    // The same proof for a request that is still open: too little gas must revert, not deliver a failure.
-    let receiver = alice.hostile(ACCEPT).await;
-    let ask = receiver.ask(40 + u64::from(ACCEPT), 2_000_000).into_transaction_request();
-    let receipt = send(&alice.provider, ask).await;
-    assert!(receipt.status());
-    let request = U256::from_be_bytes(receipt.logs().last().unwrap().topics()[1].0);
+    devnet.kill_service("oracle");
+    send(&alice.provider, alice.probe.makeUint8(91).into_transaction_request()).await;
+    let request = alice.ask(vec![U256::ZERO]).await;
+    nodes::wait_until_final(&alice).await;
+    let handle = Handle(alice.probe.made(U256::ZERO).call().await.unwrap());
     let oracle = DecryptionOracle::new(devnet.deployment.contracts.decryption_oracle, alice.provider.clone());
-    let starved = oracle.fulfil(request, event.cleartexts, event.decryptionProof).gas(400_000).call().await;
-    starved.expect_err("the callback could be starved");
-    assert!(alice.fulfilled(request).await.callbackOk);
+    let extra_data = oracle.getExtraData(request).call().await.unwrap();
+    let (words, proof) = nodes::signed_plaintext(&devnet, handle, extra_data).await;
+
+    let starved = oracle.fulfil(request, words.clone(), proof.clone()).gas(400_000).call().await;
+    let reason = starved.err().and_then(|error| error.as_revert_data()).expect("a starving fulfilment was let through");
+    assert_eq!(reason[..4], DecryptionOracle::GasTooLow::SELECTOR);
+    let forged = oracle.fulfil(request, vec![7; 32].into(), proof.clone()).call().await;
+    assert!(forged.is_err(), "a plaintext nobody signed was taken");
+    let fulfil = oracle.fulfil(request, words, proof).gas(3_000_000);
+    send(&alice.provider, fulfil.into_transaction_request()).await;
+    assert_eq!(alice.probe.deliveries(request).call().await.unwrap(), U256::ONE);
+    devnet.restart_service("oracle");
+    // The restarted oracle finds the request done: the next one shows that it goes on.
+    assert_eq!(alice.decrypt(vec![U256::ZERO]).await, [U256::from(91)]);
 }
 
 fn words_of(event: &DecryptionOracle::DecryptionFulfilled) -> Vec<U256> {

@@ -36,7 +36,7 @@ fn shares_of_the_squash_key_give_back_every_type() {
         chain_id: 31337,
     };
     let value = |kind: FheType, word: U256| Plaintext::new(kind, word >> (256 - kind.bits())).unwrap();
-    let values: Vec<Plaintext> = FheType::ALL.into_iter().map(|kind| value(kind, rng.random::<[u8; 32]>().into())).collect();
+    let values: Vec<Plaintext> = FheType::ALL.into_iter().map(|kind| value(kind, U256::from_be_bytes(rng.random::<[u8; 32]>()))).collect();
     let list = public.encrypt(&values, &context).unwrap();
     let ciphertexts = evaluator.verify_input(&public, &list, &context).unwrap();
     for (ciphertext, expected) in ciphertexts.iter().zip(&values) {
