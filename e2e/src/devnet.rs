@@ -32,6 +32,7 @@ impl Devnet {
         if deployment.exists() {
             std::fs::remove_file(&deployment).unwrap();
         }
+        let log = std::fs::File::create(dir.join("devnet.log")).unwrap();
         let mut main = Command::new(program("tkms"))
             .args(["devnet", "--until-stdin-closes", "--port-base", &port_base.to_string()])
             .args(["--nodes", &nodes.to_string()])
@@ -40,14 +41,16 @@ impl Devnet {
             .arg("--root")
             .arg(root())
             .stdin(Stdio::piped())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
             .spawn()
             .expect("tkms devnet starts");
         let start = Instant::now();
         while !deployment.exists() {
             if let Some(status) = main.try_wait().unwrap() {
-                panic!("tkms devnet ended ({status}); see {}", dir.join("run").display());
+                panic!("tkms devnet ended ({status}); see {}", dir.join("devnet.log").display());
             }
-            assert!(start.elapsed() < START_TIME, "devnet was not ready in time; see {}", dir.join("run").display());
+            assert!(start.elapsed() < START_TIME, "devnet was not ready in time; see {}", dir.join("devnet.log").display());
             std::thread::sleep(Duration::from_millis(200));
         }
         let deployment: Deployment = serde_json::from_slice(&std::fs::read(&deployment).unwrap()).unwrap();
@@ -104,6 +107,11 @@ impl Devnet {
         }
         let killed = Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
         assert!(killed.success(), "{process} (pid {pid}) was not there to be killed");
+        let start = Instant::now();
+        while runs(pid) {
+            assert!(start.elapsed() < Duration::from_secs(10), "{process} (pid {pid}) outlives SIGKILL");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn restart(&mut self, process: &str, binary: &str, command: &str, config: &Path) {
@@ -122,6 +130,12 @@ impl Devnet {
             .unwrap();
         assert!(self.restarted.insert(process.into(), child).is_none(), "{process} was started twice");
     }
+}
+
+/// Whether a process has not yet given back what it held; one that only waits for its parent has.
+fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
 }
 
 impl Drop for Devnet {
