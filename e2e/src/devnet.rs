@@ -50,7 +50,11 @@ impl Devnet {
             if let Some(status) = main.try_wait().unwrap() {
                 panic!("tkms devnet ended ({status}); see {}", dir.join("devnet.log").display());
             }
-            assert!(start.elapsed() < START_TIME, "devnet was not ready in time; see {}", dir.join("devnet.log").display());
+            assert!(
+                start.elapsed() < START_TIME,
+                "devnet was not ready in time; see {}",
+                dir.join("devnet.log").display()
+            );
             std::thread::sleep(Duration::from_millis(200));
         }
         let deployment: Deployment = serde_json::from_slice(&std::fs::read(&deployment).unwrap()).unwrap();

@@ -7,13 +7,17 @@ use url::Url;
 
 /// Threshold KMS for fhEVM: one program for everybody who runs or uses it.
 #[derive(Parser)]
-#[command(name = "tkms", version, after_help = "\
+#[command(
+    name = "tkms",
+    version,
+    after_help = "\
 Examples:
   tkms devnet                                       a whole system on this machine, until Ctrl-C
   tkms demo                                         a confidential token on a devnet of its own
   tkms status                                       how the nodes of the devnet are
   tkms public-decrypt 0x<handle>                    a plaintext everybody may see
-  tkms node --config node.toml                      one member of a committee")]
+  tkms node --config node.toml                      one member of a committee"
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

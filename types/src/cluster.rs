@@ -270,7 +270,10 @@ impl HostChain {
         // Two quorums share an honest member, and the honest ones alone are a quorum (trust-rules §1).
         let faults = members.saturating_sub(1) / 3;
         if quorum == 0 || 2 * quorum <= members + faults || quorum > members - faults {
-            return Err(ClusterError::Field("chains.coprocessors.quorum", "2q > m + f and q <= m - f, f = (m - 1) / 3"));
+            return Err(ClusterError::Field(
+                "chains.coprocessors.quorum",
+                "2q > m + f and q <= m - f, f = (m - 1) / 3",
+            ));
         }
         if members == 1 && self.chain_id != 31337 {
             return Err(ClusterError::Field("chains.coprocessors", "a single coprocessor is for chain 31337 only"));

@@ -18,7 +18,8 @@ const CALLBACK_GAS: u32 = 200_000;
 /// Has a hostile receiver ask for a value; what became of it.
 async fn answer(alice: &Actor, mode: u8) -> (DecryptionOracle::DecryptionFulfilled, U256, u64, u64) {
     let receiver = alice.hostile(mode).await;
-    let receipt = send(&alice.provider, receiver.ask(40 + u64::from(mode), CALLBACK_GAS).into_transaction_request()).await;
+    let receipt =
+        send(&alice.provider, receiver.ask(40 + u64::from(mode), CALLBACK_GAS).into_transaction_request()).await;
     let asked = receipt.logs().iter().filter_map(|log| {
         use alloy::sol_types::SolEvent;
         HostileReceiver::Asked::decode_log(&log.inner).ok()

@@ -36,7 +36,8 @@ fn shares_of_the_squash_key_give_back_every_type() {
         chain_id: 31337,
     };
     let value = |kind: FheType, word: U256| Plaintext::new(kind, word >> (256 - kind.bits())).unwrap();
-    let values: Vec<Plaintext> = FheType::ALL.into_iter().map(|kind| value(kind, U256::from_be_bytes(rng.random::<[u8; 32]>()))).collect();
+    let values: Vec<Plaintext> =
+        FheType::ALL.into_iter().map(|kind| value(kind, U256::from_be_bytes(rng.random::<[u8; 32]>()))).collect();
     let list = public.encrypt(&values, &context).unwrap();
     let ciphertexts = evaluator.verify_input(&public, &list, &context).unwrap();
     for (ciphertext, expected) in ciphertexts.iter().zip(&values) {
@@ -47,9 +48,14 @@ fn shares_of_the_squash_key_give_back_every_type() {
             let quorum = committee.threshold().quorum();
             let shares = all_shares(committee, &bits, &samples, &mut rng);
             // Any quorum will do: here the last 2t + 1.
-            let answers: Vec<_> = shares.iter().enumerate().skip(n - quorum).map(|(index, share)| {
-                (PartyId::new(u8::try_from(index + 1).unwrap()).unwrap(), share.user_share().to_vec())
-            }).collect();
+            let answers: Vec<_> = shares
+                .iter()
+                .enumerate()
+                .skip(n - quorum)
+                .map(|(index, share)| {
+                    (PartyId::new(u8::try_from(index + 1).unwrap()).unwrap(), share.user_share().to_vec())
+                })
+                .collect();
             let combined = combine_user_shares(committee, squashed.block_count, &answers).unwrap();
             assert_eq!(combined.assurance, Assurance::Proven);
             let digits = combined.opened.digits().unwrap();

@@ -19,7 +19,8 @@ const START_MARGIN: u64 = 30;
 /// If the cluster file cannot be read.
 pub fn client(target: &TargetArgs) -> Result<Client> {
     let path = || target.cluster.display().to_string();
-    let cluster = Cluster::from_json(&std::fs::read_to_string(&target.cluster).with_context(path)?).with_context(path)?;
+    let cluster =
+        Cluster::from_json(&std::fs::read_to_string(&target.cluster).with_context(path)?).with_context(path)?;
     let chain = cluster.chains.first().context("the cluster file names no host chain")?;
     let trust = Trust::from_cluster(&cluster, chain.chain_id)?;
     let config = Config { shortest_wait: Duration::from_millis(200), ..Config::new(target.relayer.clone()) };
@@ -96,7 +97,8 @@ pub fn permit(
 
 /// `uint64:1000`, `bool:true`, `address:0x…`.
 fn parse(text: &str) -> Result<Plaintext> {
-    let (kind, value) = text.split_once(':').with_context(|| format!("{text}: expected type:value, e.g. uint64:1000"))?;
+    let (kind, value) =
+        text.split_once(':').with_context(|| format!("{text}: expected type:value, e.g. uint64:1000"))?;
     let kind = match kind {
         "bool" => FheType::Bool,
         "uint8" => FheType::Uint8,

@@ -2,26 +2,19 @@
 
 use crate::cli::{DevnetArgs, TargetArgs};
 use crate::commands::ask;
-use crate::devnet::{Account, Devnet};
-use crate::files::read_json;
-use alloy::network::{EthereumWallet, TransactionBuilder as _};
-use alloy::providers::{DynProvider, Provider as _, ProviderBuilder};
-use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
-use alloy::signers::local::PrivateKeySigner;
+use crate::commands::dapp::{POLL, Person};
+use crate::devnet::Devnet;
+use alloy::providers::DynProvider;
 use alloy::sol_types::SolValue as _;
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tkms_client::{Client, PublicKeys};
-use tkms_eth::LocalKey;
 use tkms_types::{FheType, Handle, HandlePair, PartyId, Plaintext};
 
 /// How long a callback may take.
 const CALLBACK_TIME: Duration = Duration::from_secs(60);
-/// How often the chain is looked at.
-const POLL: Duration = Duration::from_millis(100);
 
 alloy::sol! {
     #[sol(rpc)]
@@ -56,14 +49,18 @@ async fn tell(devnet: &mut Devnet, args: &DevnetArgs) -> Result<()> {
     let (alice, bob) = (stage.alice.address, stage.bob.address);
     let input = stage.encrypt(1000, alice).await?;
     stage.say("Alice encrypts 1000 and proves it; the coprocessor verified the proof and signed the handle");
-    stage.send(&stage.alice, stage.token.mintEncrypted(alice, input.0, input.1).into_transaction_request()).await?;
+    stage.alice.send(stage.token.mintEncrypted(alice, input.0, input.1).into_transaction_request()).await?;
     stage.say("mined: minted to Alice, amount on chain only as a ciphertext");
 
     let input = stage.encrypt(300, alice).await?;
-    stage.send(&stage.alice, stage.token.transfer(bob, input.0, input.1).into_transaction_request()).await?;
+    stage.alice.send(stage.token.transfer(bob, input.0, input.1).into_transaction_request()).await?;
     stage.say("mined: Alice sends Bob 300, encrypted; whether she had enough nobody learns");
 
-    stage.expect("Alice reads her balance (user decryption, shares of 2t + 1 nodes)", stage.balance(&stage.alice).await?, 700)?;
+    stage.expect(
+        "Alice reads her balance (user decryption, shares of 2t + 1 nodes)",
+        stage.balance(&stage.alice).await?,
+        700,
+    )?;
     stage.expect("Bob reads his balance", stage.balance(&stage.bob).await?, 300)?;
     stage.nobody_reads_anothers_balance().await?;
 
@@ -75,17 +72,10 @@ async fn tell(devnet: &mut Devnet, args: &DevnetArgs) -> Result<()> {
         devnet.kill_node(victim).await;
         stage.say("node 2 is killed");
     }
-    stage.send(&stage.alice, stage.token.mint(bob, 500).into_transaction_request()).await?;
+    stage.alice.send(stage.token.mint(bob, 500).into_transaction_request()).await?;
     stage.say("mined: 500 more, minted in the open");
     let supply = stage.total_supply().await?;
     stage.expect("the total supply again, with one node dead", supply, 1500)
-}
-
-/// A person: an account, and the key that signs permits.
-struct Person {
-    address: Address,
-    wallet: LocalKey,
-    provider: DynProvider,
 }
 
 /// The devnet with the token deployed and two people.
@@ -104,14 +94,9 @@ impl Stage {
         let deployment = &devnet.deployment;
         let target = TargetArgs { cluster: deployment.cluster.clone(), relayer: deployment.relayer_url.clone() };
         let client = ask::client(&target)?;
-        let person = |index: usize| person(devnet, deployment.accounts.get(index));
-        let (alice, bob) = (person(0)?, person(1)?);
-        let artifact: Value = read_json(&args.root.join("solidity/out/ConfidentialToken.sol/ConfidentialToken.json"))?;
-        let code = artifact.pointer("/bytecode/object").and_then(Value::as_str).context("the token is not compiled")?;
-        let arguments = (deployment.contracts.decryption_oracle,).abi_encode_params();
-        let code = [code.parse::<Bytes>()?.to_vec(), arguments].concat();
-        let receipt = send(&alice.provider, TransactionRequest::default().with_deploy_code(code)).await?;
-        let token = receipt.contract_address.context("the token was not deployed")?;
+        let (alice, bob) = (Person::new(deployment, 0)?, Person::new(deployment, 1)?);
+        let oracle = (deployment.contracts.decryption_oracle,).abi_encode_params();
+        let token = alice.deploy(&args.root, "ConfidentialToken", &oracle).await?;
         let token = ConfidentialToken::new(token, alice.provider.clone());
         let keys = Arc::new(client.keys().await?);
         let stage = Self { start, client, keys, token, alice, bob };
@@ -129,15 +114,11 @@ impl Stage {
         Ok(())
     }
 
-    async fn encrypt(&self, amount: u64, user: Address) -> Result<(alloy_primitives::B256, Bytes)> {
+    async fn encrypt(&self, amount: u64, user: Address) -> Result<(B256, Bytes)> {
         let value = Plaintext::new(FheType::Uint64, U256::from(amount))?;
         let input = self.client.encrypt(&self.keys, &[value], *self.token.address(), user).await?;
         let handle = input.handles.first().context("no handle")?;
         Ok((handle.0, input.proof))
-    }
-
-    async fn send(&self, person: &Person, transaction: TransactionRequest) -> Result<TransactionReceipt> {
-        send(&person.provider, transaction).await
     }
 
     async fn balance(&self, person: &Person) -> Result<u64> {
@@ -164,7 +145,7 @@ impl Stage {
 
     async fn total_supply(&mut self) -> Result<u64> {
         let asked = Instant::now();
-        self.send(&self.alice, self.token.requestTotalSupplyDecryption().into_transaction_request()).await?;
+        self.alice.send(self.token.requestTotalSupplyDecryption().into_transaction_request()).await?;
         self.say("mined: the token asks for its total supply in the clear");
         while self.token.pendingRequest().call().await? != U256::ZERO {
             ensure!(asked.elapsed() < CALLBACK_TIME, "no callback in {CALLBACK_TIME:?}");
@@ -172,21 +153,4 @@ impl Stage {
         }
         Ok(self.token.revealedSupply().call().await?)
     }
-}
-
-fn person(devnet: &Devnet, account: Option<&Account>) -> Result<Person> {
-    let account = account.context("Anvil has too few accounts")?;
-    let signer = PrivateKeySigner::from_bytes(&account.private_key)?;
-    let provider = ProviderBuilder::new()
-        .wallet(EthereumWallet::from(signer))
-        .connect_http(devnet.deployment.host_rpc_url.clone())
-        .erased();
-    provider.client().set_poll_interval(POLL);
-    Ok(Person { address: account.address, wallet: LocalKey::from_bytes(&account.private_key)?, provider })
-}
-
-async fn send(provider: &DynProvider, transaction: TransactionRequest) -> Result<TransactionReceipt> {
-    let receipt = provider.send_transaction(transaction).await?.get_receipt().await?;
-    ensure!(receipt.status(), "transaction {} was reverted", receipt.transaction_hash);
-    Ok(receipt)
 }

@@ -62,7 +62,13 @@ fn introduce(devnet: &Devnet) {
     println!("\n  host chain   {}  (chain id {})", deployment.host_rpc_url, deployment.chain_id);
     println!("  relayer      {}", deployment.relayer_url);
     for node in &deployment.nodes {
-        println!("  node {:<2}      {}  signer {}  pid {}", node.party_id.number(), node.api_url, node.signer, node.pid);
+        println!(
+            "  node {:<2}      {}  signer {}  pid {}",
+            node.party_id.number(),
+            node.api_url,
+            node.signer,
+            node.pid
+        );
     }
     println!("  ACL {}  executor {}", deployment.contracts.acl, deployment.contracts.executor);
     println!("  DecryptionOracle {}", deployment.contracts.decryption_oracle);

@@ -86,7 +86,9 @@ pub fn dealer(args: &KeygenDealerArgs) -> Result<()> {
     let nodes = read_nodes(&args.nodes)?;
     let key_file = args.out.join(KEY_FILE);
     ensure!(!key_file.exists(), "{} exists: a key is never overwritten, choose another --out", key_file.display());
-    println!("TRUSTED SETUP: this process sees the whole key while it runs; only shares and public material are written.");
+    println!(
+        "TRUSTED SETUP: this process sees the whole key while it runs; only shares and public material are written."
+    );
     let start = std::time::Instant::now();
     let set = tkms_fhe::deal(&mut |step| println!("  {:5.1} s  {step}", start.elapsed().as_secs_f32()))?;
     let mut bits = Zeroizing::new(Vec::with_capacity(set.squash_key.bits().len()));
@@ -135,7 +137,12 @@ pub fn import(args: &KeygenImportArgs) -> Result<()> {
     // Opened once now, so that a wrong file shows here and not when the node starts.
     let identity = keystore.identity(&read_passphrase(&args.passphrase_file)?)?;
     keystore.share(&names, &identity)?;
-    println!("{}: share of key {} stored in {}", public.party_id, key.material.id, keystore.share_path(&names).display());
+    println!(
+        "{}: share of key {} stored in {}",
+        public.party_id,
+        key.material.id,
+        keystore.share_path(&names).display()
+    );
     Ok(())
 }
 

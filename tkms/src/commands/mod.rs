@@ -3,6 +3,7 @@
 
 pub mod ask;
 pub mod bench;
+mod dapp;
 pub mod demo;
 pub mod deploy;
 pub mod devnet;

@@ -62,10 +62,7 @@ fn oracle(layout: &Layout, ports: Ports, keys: &Keys, key_file: &str) -> Table {
     let host = Table::from_iter([
         ("chain_id".into(), Value::Integer(LOCAL_CHAIN_ID.cast_signed())),
         ("rpc_url".into(), local_url(ports.anvil(), "/").to_string().into()),
-        (
-            "coprocessor_urls".into(),
-            Value::Array(vec![local_url(ports.coprocessor(), "/").to_string().into()]),
-        ),
+        ("coprocessor_urls".into(), Value::Array(vec![local_url(ports.coprocessor(), "/").to_string().into()])),
     ]);
     Table::from_iter([
         ("listen".into(), local(ports.relayer()).into()),

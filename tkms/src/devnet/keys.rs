@@ -95,7 +95,8 @@ async fn identities(program: &Path, keys: &Keys, ports: Ports, progress: &Progre
         progress.tell(&format!("identity of node {}", party.number()));
         let (passphrase, out) = (keys.passphrase.display().to_string(), keys.node(party).display().to_string());
         let number = party.number().to_string();
-        let arguments = ["keygen", "node", "--party", &number, "--peer-address", &peer_address, "--api-url", api_url.as_str()];
+        let arguments =
+            ["keygen", "node", "--party", &number, "--peer-address", &peer_address, "--api-url", api_url.as_str()];
         let files = ["--passphrase-file", &passphrase, "--out", &out];
         run(program, &[arguments.as_slice(), &files].concat()).await?;
     }

@@ -32,7 +32,7 @@ pub struct Devnet {
     pub deployment: Deployment,
     layout: Layout,
     processes: Vec<Process>,
-    _anvil: AnvilInstance,
+    anvil: AnvilInstance,
 }
 
 /// What is being done now, with the time since the start.
@@ -82,7 +82,7 @@ impl Devnet {
             deployment: describe(&layout, ports, &cluster, &anvil, accounts),
             layout,
             processes: Vec::new(),
-            _anvil: anvil,
+            anvil,
         };
         devnet.start_services(&program, committee, ports, progress).await?;
         devnet.fill_in_pids();
@@ -103,6 +103,12 @@ impl Devnet {
         if let Some(process) = self.processes.iter_mut().find(|process| process.name == name) {
             process.kill().await;
         }
+    }
+
+    /// Name and process id of everything that runs, Anvil included.
+    pub fn pids(&self) -> impl Iterator<Item = (String, u32)> {
+        let own = self.processes.iter().map(|process| (process.name.clone(), process.pid()));
+        own.chain([("anvil".to_owned(), self.anvil.child().id())]).filter(|(_, pid)| *pid != 0)
     }
 
     /// Processes that have ended since the last call, each named once with the end of its log.

@@ -1,0 +1,56 @@
+//! `tkms bench`: the stages of a decryption on a devnet of its own. The protocol's own benches are criterion's.
+
+mod chain;
+mod record;
+mod stages;
+
+use crate::cli::DevnetArgs;
+use crate::devnet::{Devnet, Layout};
+use anyhow::{Context as _, Result};
+use record::{Figure, record};
+
+/// What `target/bench.json` lies under, from the root of the checkout.
+const TARGET: &str = "target";
+
+/// Measures, prints and records.
+///
+/// # Errors
+/// If anything fails.
+pub async fn run(args: &DevnetArgs) -> Result<()> {
+    let target = args.root.join(TARGET);
+    let devnet = super::devnet::start(args).await?;
+    println!("\nOn the devnet: {} nodes, 1 s blocks, final two blocks later\n", args.nodes);
+    let measured = chain::measure(&devnet, args).await;
+    let memory = memory(&devnet);
+    devnet.stop().await?;
+    let mut figures = measured?;
+    figures.extend(memory?);
+    for figure in &figures {
+        figure.print();
+        record(&target, Some(args.nodes), figure)?;
+    }
+    println!("\nIn one process, tfhe on all cores (wall) and summed over cores (CPU), one euint64:\n");
+    let keys = Layout::new(&std::path::absolute(&args.dir)?).keys(args.nodes.into()).join("dealt");
+    let stages = tokio::task::spawn_blocking(move || stages::measure(&keys)).await??;
+    for figure in &stages {
+        figure.print();
+        record(&target, None, figure)?;
+    }
+    println!("\nAll of it in {}", target.join("bench.json").display());
+    Ok(())
+}
+
+/// Peaks of resident memory, in MiB: of the largest node, and of all processes together.
+fn memory(devnet: &Devnet) -> Result<[Figure; 2]> {
+    let mut peaks = Vec::new();
+    for (name, pid) in devnet.pids() {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| name.clone())?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|kib| kib.parse::<f64>().ok());
+        peaks.push((name, kib.context("no VmHWM in /proc")? / 1024.0));
+    }
+    let nodes = peaks.iter().filter(|(name, _)| name.starts_with("node")).map(|(_, mib)| *mib).collect();
+    let all = peaks.iter().map(|(_, mib)| *mib).sum();
+    let node = Figure { name: "node.rss_mib", unit: "MiB", samples: nodes };
+    Ok([node, Figure { name: "devnet.rss_mib", unit: "MiB", samples: vec![all] }])
+}
