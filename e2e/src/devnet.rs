@@ -136,8 +136,13 @@ impl Devnet {
     }
 }
 
-/// Whether a process has not yet given back what it held; one that only waits for its parent has.
+/// Whether a process has not yet given back what it held. A dead one that only waits for its parent has: its first
+/// thread is a zombie and the others, which may take a while to let go of a gigabyte, are gone.
 fn runs(pid: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    if threads.count() > 1 {
+        return true;
+    }
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
 }

@@ -81,8 +81,8 @@ pub async fn signed_plaintext(devnet: &Devnet, handle: Handle, extra_data: Bytes
         label: String::new(),
     };
     let replies = public_decrypt(devnet, &(&call).into()).await;
-    let answers = replies.into_iter().filter_map(|reply| match reply.outcome {
-        Some(Outcome::PublicAnswer(answer)) => Some(PublicAnswer::try_from(answer).unwrap()),
+    let answers = replies.into_iter().map(|reply| match reply.outcome {
+        Some(Outcome::PublicAnswer(answer)) => PublicAnswer::try_from(answer).unwrap(),
         other => panic!("no answer: {other:?}"),
     });
     let answers: Vec<PublicAnswer> = answers.take(devnet.cluster.thresholds.quorum).collect();

@@ -11,6 +11,7 @@ use tkms_e2e::devnet::Devnet;
 use tkms_e2e::nodes::{self, assert_all_refused};
 use tkms_eth::LocalKey;
 use tkms_types::{Handle, HandlePair, PublicRequest, UserRequest};
+use tkms_wire::kms::{State, reply::Outcome};
 use tkms_wire::material::Material;
 use tkms_wire::request::Call;
 
@@ -123,6 +124,41 @@ async fn the_bytes_of_another_handle_are_refused() {
     let replies = nodes::public_decrypt(&devnet, &(&public_call(Handle(handle), digest)).into()).await;
     assert_all_refused(&replies, "MaterialQuorum");
     assert_eq!(nodes::computed(&devnet).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn altered_bytes_in_the_store_give_no_answer_until_they_are_right_again() {
+    let devnet = devnet().await;
+    let alice = Actor::new(&devnet, 5).await;
+    let receipt = send(&alice.provider, alice.probe.makeRandomUint64(0).into_transaction_request()).await;
+    let (index, handle) = Actor::made(&receipt)[0];
+    send(&alice.provider, alice.probe.publish(vec![index]).into_transaction_request()).await;
+    let material = nodes::material(&devnet, Handle(handle)).await;
+    nodes::wait_until_final(&alice).await;
+    let file = devnet.dir().join("run/coprocessor/objects").join(format!("{:x}", material.digest));
+    let bytes = std::fs::read(&file).unwrap();
+    let mut altered = bytes.clone();
+    let last = altered.len() - 1;
+    altered[last] ^= 1;
+    std::fs::write(&file, &altered).unwrap();
+    let before = nodes::computed(&devnet).await;
+    let mut call = public_call(Handle(handle), material);
+    call.wait = Duration::from_secs(2);
+    for reply in nodes::public_decrypt(&devnet, &(&call).into()).await {
+        match reply.outcome {
+            Some(Outcome::Pending(pending)) => assert_eq!(pending.state(), State::WaitingCiphertext),
+            Some(Outcome::Refusal(refusal)) => {
+                assert!(["DigestMismatch", "MaterialUnavailable"].contains(&refusal.code.as_str()), "{refusal:?}");
+            }
+            other => panic!("a node answered from altered bytes: {other:?}"),
+        }
+    }
+    assert_eq!(nodes::computed(&devnet).await, before);
+    std::fs::write(&file, &bytes).unwrap();
+    call.wait = WAIT;
+    for reply in nodes::public_decrypt(&devnet, &(&call).into()).await {
+        assert!(matches!(reply.outcome, Some(Outcome::PublicAnswer(_))), "{reply:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

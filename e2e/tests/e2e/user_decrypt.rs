@@ -2,16 +2,17 @@
 
 use crate::devnet;
 use alloy_primitives::{Address, U256};
-use rand::SeedableRng;
-use rand_chacha::ChaCha20Rng;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tkms_client::{Assurance, Client, Config, Permit, PermitTerms, Trust};
 use tkms_e2e::actors::{Actor, send};
 use tkms_e2e::devnet::Devnet;
 use tkms_e2e::nodes;
 use tkms_eth::LocalKey;
-use tkms_types::{FheType, Handle, HandlePair, Plaintext};
+use tkms_types::{FheType, Handle, HandlePair, Plaintext, typed_data};
+use tkms_wire::kms::reply::Outcome;
+use tkms_wire::request::Call;
+use tkms_wire::seal::{Expected, open};
 
 fn client(devnet: &Devnet) -> Client {
     let trust = Trust::from_cluster(&devnet.cluster, devnet.deployment.chain_id).unwrap();
@@ -22,7 +23,7 @@ fn permit(client: &Client, reader: &Actor, contract: Address) -> Permit {
     let wallet = LocalKey::from_bytes(&reader.signer.to_bytes().0).unwrap();
     let start = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() - 60;
     let terms = PermitTerms { contracts: vec![contract], start, days: 1, delegator: None };
-    Permit::sign(terms, &wallet, client.trust(), &mut ChaCha20Rng::seed_from_u64(start)).unwrap()
+    Permit::sign(terms, &wallet, client.trust(), &mut rand::rng()).unwrap()
 }
 
 /// Allows the reader on all values the probe made; pairs for a request.
@@ -123,4 +124,41 @@ async fn a_public_value_comes_with_a_proof_that_the_contract_accepts() {
     other[31] ^= 1;
     let forged = alice.probe.isValid(vec![U256::ZERO], other.into(), found.proof);
     assert!(!forged.call().await.is_ok_and(|valid| valid), "a forged plaintext was accepted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_ciphertext_asked_ten_times_shows_one_masked_value() {
+    let devnet = devnet().await;
+    let alice = Actor::new(&devnet, 7).await;
+    send(&alice.provider, alice.probe.makeRandomUint64(0).into_transaction_request()).await;
+    let pairs = allow_all(&alice, alice.address()).await;
+    let (handle, contract) = (pairs[0].handle, pairs[0].contract);
+    let material = nodes::material(&devnet, handle).await;
+    nodes::wait_until_final(&alice).await;
+    let client = client(&devnet);
+    let gateway = &devnet.cluster.gateway;
+    let mut shares = Vec::new();
+    for _ in 0..10 {
+        // Another key each time: another request, and nothing a node could answer from its store.
+        let permit = permit(&client, &alice, contract);
+        let request = permit.request(&pairs);
+        let link = typed_data::user_link(&request.public_key, &[handle.0], alice.address(), gateway);
+        let call =
+            Call { request, materials: vec![material.clone()], wait: Duration::from_secs(10), label: String::new() };
+        let mut bodies = Vec::new();
+        for (node, reply) in devnet.cluster.committee.iter().zip(nodes::user_decrypt(&devnet, &(&call).into()).await) {
+            let Some(Outcome::UserAnswer(answer)) = reply.outcome else { panic!("no answer: {:?}", reply.outcome) };
+            let expected = Expected {
+                party: node.party_id,
+                signer: node.signer,
+                committee: devnet.cluster.size().unwrap(),
+                user: alice.address(),
+                link,
+                handles: &[handle],
+            };
+            bodies.push(open(&answer.payload, permit.keys(), &expected).unwrap());
+        }
+        shares.push(bodies);
+    }
+    assert!(shares.iter().all(|bodies| *bodies == shares[0]), "two answers differ: their mean would shed the mask");
 }
