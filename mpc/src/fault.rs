@@ -60,6 +60,14 @@ pub enum Misuse {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// No secret to deal, or more than a run may hold.
+    #[error("{secrets} secrets; a dealing has 1 to {max}")]
+    Secrets {
+        /// Secrets given.
+        secrets: usize,
+        /// [`crate::vss::MAX_SECRETS`].
+        max: usize,
+    },
     /// A message of no block, or of more blocks than a session may hold.
     #[error("{blocks} blocks; a session has 1 to {max}")]
     Blocks {

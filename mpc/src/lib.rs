@@ -10,6 +10,7 @@
 //! | [`user`] | a user combines the shares of the nodes | step 8 |
 //! | [`rounds`] | synchronous rounds around a protocol | `docs/protocol/broadcast.md`, "Rounds" |
 //! | [`broadcast`] | reliable broadcast (Bracha 1987; Berman, Garay, Perry, FOCS 1989) | `docs/protocol/broadcast.md` |
+//! | [`vss`] | verifiable secret sharing (Ben-Or, Goldwasser, Wigderson, STOC 1988) | `docs/protocol/vss.md` |
 //! | [`bounds`] | noise, mask and message: the inequality behind every plaintext | "Correctness" |
 //!
 //! Names (context, epoch, key) are bound in the session id, `tkms_types::transcript::session_id`.
@@ -29,3 +30,4 @@ pub mod shamir;
 pub mod sim;
 mod tags;
 pub mod user;
+pub mod vss;

@@ -1,7 +1,9 @@
 //! Cheats that fit every protocol in rounds, each by its name, and what a lie is in each protocol's messages.
 
 use crate::broadcast::BroadcastMsg;
+use crate::ring::Ring;
 use crate::rounds::InRound;
+use crate::vss::VssMsg;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use std::collections::BTreeMap;
@@ -211,6 +213,30 @@ impl Lie for BroadcastMsg {
             }
             Self::Marks { marks, .. } => marks.clear(),
             Self::King(bits) => *bits = Some(Vec::new()),
+        }
+    }
+}
+
+/// Changes one element of a list by an odd or even amount.
+fn falsify_one<R: Ring>(list: &mut [R], rng: &mut ChaCha20Rng) {
+    let place = rng.random_range(0..list.len().max(1));
+    if let Some(element) = list.get_mut(place) {
+        *element += R::ONE.shifted(rng.random_range(0..R::BITS));
+    }
+}
+
+impl<R: Ring> Lie for VssMsg<R> {
+    fn falsify(&mut self, rng: &mut ChaCha20Rng) {
+        match self {
+            Self::Deal(list) | Self::Cross(list) => falsify_one(list, rng),
+            Self::Broadcast(msg) => msg.falsify(rng),
+        }
+    }
+
+    fn misshape(&mut self) {
+        match self {
+            Self::Deal(list) | Self::Cross(list) => list.push(R::ONE),
+            Self::Broadcast(msg) => msg.misshape(),
         }
     }
 }
