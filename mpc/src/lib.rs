@@ -11,6 +11,7 @@
 //! | [`rounds`] | synchronous rounds around a protocol | `docs/protocol/broadcast.md`, "Rounds" |
 //! | [`broadcast`] | reliable broadcast (Bracha 1987; Berman, Garay, Perry, FOCS 1989) | `docs/protocol/broadcast.md` |
 //! | [`vss`] | verifiable secret sharing (Ben-Or, Goldwasser, Wigderson, STOC 1988) | `docs/protocol/vss.md` |
+//! | [`prss_setup`] | PRSS keys without a dealer | `docs/protocol/prss-setup.md` |
 //! | [`bounds`] | noise, mask and message: the inequality behind every plaintext | "Correctness" |
 //!
 //! Names (context, epoch, key) are bound in the session id, `tkms_types::transcript::session_id`.
@@ -23,6 +24,7 @@ pub mod fault;
 pub mod machine;
 pub mod phase;
 pub mod prss;
+pub mod prss_setup;
 pub mod ring;
 pub mod rounds;
 pub mod shamir;

@@ -4,6 +4,8 @@
 pub(crate) const BROADCAST: &str = "tkms/broadcast/value/v1";
 /// Key of a subset from its opened value.
 pub(crate) const PRSS_KEY: &str = "tkms/prss/setup/v1";
+/// A subset's secret of one batch.
+pub(crate) const PRSS_BATCH: &str = "tkms/prss/batch/v1";
 /// Batch keys of PRSS over the whole ring.
 pub(crate) const PRSS_RING: &str = "tkms/prss/ring/v1";
 /// Batch keys of PRSS in the base ring.

@@ -79,6 +79,12 @@ pub trait Ring:
         let mut chunks = bytes.chunks(size);
         Self::from_words(std::array::from_fn(|_| Self::word_from_le(chunks.next().unwrap_or_default())))
     }
+    /// sums += weight · words, place by place.
+    fn add_scaled(sums: &mut [Self], weight: Self, words: &[Self::Word]) {
+        for (sum, word) in sums.iter_mut().zip(words) {
+            *sum += weight.scale(*word);
+        }
+    }
     /// sums += weight · elements, place by place.
     fn add_products(sums: &mut [Self], weight: Self, elements: &[Self]);
     /// The even root ρ of x² + x = v over Z_2ᵏ and −1/(1 + 2ρ); `None` if v is odd: then there is no root.
@@ -269,6 +275,10 @@ macro_rules! galois_ring {
                 let by_x2 = by_x.times_x();
                 // columns of the matrix of "times weight": a coefficient of an element meets one of them
                 let columns = [weight.0, by_x.0, by_x2.0, by_x2.times_x().0];
+                // both cut to one length, or chunks and rests would not meet
+                let len = sums.len().min(elements.len());
+                let sums = sums.get_mut(..len).unwrap_or_default();
+                let elements = elements.get(..len).unwrap_or_default();
                 let (sums, last_sums) = sums.as_chunks_mut::<{ batch::LANES }>();
                 let (elements, last) = elements.as_chunks::<{ batch::LANES }>();
                 for (sums, elements) in sums.iter_mut().zip(elements) {

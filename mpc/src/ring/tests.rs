@@ -168,6 +168,14 @@ fn kernels_equal_their_twins<R: Ring>() {
         let views: Vec<&[R]> = columns.iter().map(Vec::as_slice).collect();
         let plain = |i: usize| weights.iter().zip(&columns).fold(R::ZERO, |sum, (w, c)| sum + *w * c[i]);
         assert_eq!(combine(&weights, &views, len), (0..len).map(plain).collect::<Vec<_>>());
+        let mut sums = vec![R::ONE; len + 5];
+        R::add_products(&mut sums, weights[0], &columns[0]);
+        let plain: Vec<R> =
+            (0..len + 5).map(|i| R::ONE + columns[0].get(i).map_or(R::ZERO, |element| weights[0] * *element)).collect();
+        assert_eq!(sums, plain, "a short column counts as 0 at its end");
+        let mut short = vec![R::ZERO; len / 2];
+        R::add_products(&mut short, R::ONE, &columns[1]);
+        assert_eq!(short, columns[1][..len / 2], "and a long one is cut");
         let scalars: Vec<_> = (0..len).map(|i| columns[1][i].words()[0]).collect();
         let plain = scalars.iter().zip(&columns[0]).fold(R::ZERO, |sum, (scalar, share)| sum + share.scale(*scalar));
         assert_eq!(dot(&scalars, &columns[0]), plain);

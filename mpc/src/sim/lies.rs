@@ -1,6 +1,7 @@
 //! Cheats that fit every protocol in rounds, each by its name, and what a lie is in each protocol's messages.
 
 use crate::broadcast::BroadcastMsg;
+use crate::prss_setup::SetupMsg;
 use crate::ring::Ring;
 use crate::rounds::InRound;
 use crate::vss::VssMsg;
@@ -237,6 +238,22 @@ impl<R: Ring> Lie for VssMsg<R> {
         match self {
             Self::Deal(list) | Self::Cross(list) => list.push(R::ONE),
             Self::Broadcast(msg) => msg.misshape(),
+        }
+    }
+}
+
+impl Lie for SetupMsg {
+    fn falsify(&mut self, rng: &mut ChaCha20Rng) {
+        match self {
+            Self::Vss(msg) => msg.falsify(rng),
+            Self::Open(list) => falsify_one(list, rng),
+        }
+    }
+
+    fn misshape(&mut self) {
+        match self {
+            Self::Vss(msg) => msg.misshape(),
+            Self::Open(list) => drop(list.pop()),
         }
     }
 }
