@@ -60,6 +60,14 @@ pub enum Misuse {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// No secret to deal, or more than a run may hold.
+    #[error("{secrets} secrets; a dealing has 1 to {max}")]
+    Secrets {
+        /// Secrets given.
+        secrets: usize,
+        /// [`crate::vss::MAX_SECRETS`].
+        max: usize,
+    },
     /// A message of no block, or of more blocks than a session may hold.
     #[error("{blocks} blocks; a session has 1 to {max}")]
     Blocks {
@@ -92,6 +100,18 @@ pub enum StepId {
     Open,
     /// Step 8 of decrypt.md: a user combines the shares of the nodes.
     Combine,
+    /// broadcast.md.
+    Broadcast,
+    /// vss.md.
+    Vss,
+    /// Step 3 of prss-setup.md: the value of a subset is opened to its members.
+    PrssSetup,
+    /// Step 3 of preprocessing.md: the opening of a batch.
+    Batch,
+    /// Steps 4 and 5 of preprocessing.md: reports and votes on a batch.
+    Agree,
+    /// Step 6 of preprocessing.md: the batch keys of a rejected batch are shown.
+    Check,
 }
 
 /// What shows that a peer departed from the protocol.
@@ -116,6 +136,20 @@ pub enum Evidence {
     },
     /// A message from a party outside the committee.
     NotAMember,
+    /// Two different messages in one round; the first is kept.
+    TwoMessages {
+        /// The round.
+        round: u32,
+    },
+    /// A message that does not belong to the round it names, or that cannot be read.
+    WrongKind {
+        /// The round.
+        round: u32,
+    },
+    /// A broadcast that reached us and not all, or others with another value.
+    Split,
+    /// A dealing that the committee found inconsistent; its secrets count as 0.
+    BadDealing,
 }
 
 /// A peer departed from the protocol. The run goes on.

@@ -8,19 +8,28 @@
 //! | [`phase`] | key shares and the linear part of decryption | steps 1, 2 |
 //! | [`decrypt`] | `flood`: masked shares and their robust opening (Noah's Ark, WAHC 2023) | steps 2–7 |
 //! | [`user`] | a user combines the shares of the nodes | step 8 |
+//! | [`rounds`] | synchronous rounds around a protocol | `docs/protocol/broadcast.md`, "Rounds" |
+//! | [`broadcast`] | reliable broadcast (Bracha 1987; Berman, Garay, Perry, FOCS 1989) | `docs/protocol/broadcast.md` |
+//! | [`vss`] | verifiable secret sharing (Ben-Or, Goldwasser, Wigderson, STOC 1988) | `docs/protocol/vss.md` |
+//! | [`prss_setup`] | PRSS keys without a dealer | `docs/protocol/prss-setup.md` |
 //! | [`bounds`] | noise, mask and message: the inequality behind every plaintext | "Correctness" |
 //!
 //! Names (context, epoch, key) are bound in the session id, `tkms_types::transcript::session_id`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking"))]
 
 pub mod bounds;
+pub mod broadcast;
 pub mod decrypt;
 pub mod fault;
 pub mod machine;
 pub mod phase;
 pub mod prss;
+pub mod prss_setup;
 pub mod ring;
+pub mod rounds;
 pub mod shamir;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod tags;
 pub mod user;
+pub mod vss;

@@ -6,6 +6,11 @@
 //! (here: dealt). Changed: a session has AES keys of its own, by a KDF from r_A, where the papers XOR the session
 //! into the key; related-key behaviour of AES is thus never relied on.
 
+mod batch;
+pub mod check;
+
+pub use batch::{BatchKeys, Draws};
+
 use crate::bounds::{BoundError, FloodBounds, subsets};
 use crate::fault::{Misuse, Owner};
 use crate::ring::Gr128;
@@ -16,8 +21,8 @@ use tkms_types::transcript::{Transcript, tags};
 use tkms_types::{Committee, PartyId, SessionId};
 use zeroize::{Zeroize, Zeroizing};
 
-/// Bytes of r_A.
-const KEY_BYTES: usize = 32;
+/// Bytes of r_A, and of its secret of a batch.
+pub(crate) const KEY_BYTES: usize = 32;
 /// First byte of stored mask keys.
 const STORED_VERSION: u8 = 1;
 /// Bytes before the keys: version, n, party.
@@ -26,7 +31,7 @@ const STORED_HEADER: usize = 3;
 const BATCH: usize = 16;
 
 /// A subset A of n − t parties as a bit mask: bit i is the party of index i.
-type Subset = u16;
+pub(crate) type Subset = u16;
 
 /// One party's mask keys: r_A for every subset A of n − t parties that it belongs to.
 ///
@@ -61,7 +66,8 @@ impl PrssKeys {
         committee.parties().map(of_party).collect()
     }
 
-    fn new(owner: Owner, keys: Zeroizing<Vec<[u8; KEY_BYTES]>>) -> Result<Self, BoundError> {
+    /// Keys in ascending order of the owner's subsets.
+    pub(crate) fn new(owner: Owner, keys: Zeroizing<Vec<[u8; KEY_BYTES]>>) -> Result<Self, BoundError> {
         FloodBounds::PRODUCTION.check(subsets(owner.committee))?;
         let weights = held_subsets(owner).into_iter().map(|subset| weight(subset, owner)).collect();
         Ok(Self { owner, keys, weights, summand_log: FloodBounds::PRODUCTION.summand_log() })
@@ -176,17 +182,17 @@ fn counter(block: usize, summand: usize) -> u128 {
     block as u128 | (summand as u128) << 64
 }
 
-fn holds(subset: Subset, party: PartyId) -> bool {
+pub(crate) const fn holds(subset: Subset, party: PartyId) -> bool {
     subset >> party.index() & 1 == 1
 }
 
 /// Every subset of n − t parties, ascending.
-fn all_subsets(committee: Committee) -> Vec<Subset> {
+pub(crate) fn all_subsets(committee: Committee) -> Vec<Subset> {
     let size = committee.size() - committee.threshold().faults();
     (0..1 << committee.size()).filter(|subset: &Subset| subset.count_ones() as usize == size).collect()
 }
 
-fn held_subsets(owner: Owner) -> Vec<Subset> {
+pub(crate) fn held_subsets(owner: Owner) -> Vec<Subset> {
     all_subsets(owner.committee).into_iter().filter(|subset| holds(*subset, owner.party)).collect()
 }
 

@@ -1,4 +1,4 @@
-//! Shamir sharing over GR(2¹²⁸, 4) and robust decoding of batches.
+//! Shamir sharing over Galois rings and robust decoding of batches.
 //!
 //! A sharing is a random polynomial of degree t with the secret at 0; party i holds its value at the exceptional
 //! point i. Decoding is optimistic: interpolate the whole batch from degree + 1 shares and check it against all
@@ -6,44 +6,50 @@
 //! Reed–Solomon decoding over GF(16); Abspoel, Cramer, Damgård, Escudero, Yuan, TCC 2019), and the batch is
 //! interpolated again without them. What is decoded is about to be public: time may depend on it.
 
-use crate::ring::{Gf16, Gr128, rs};
+use crate::ring::{self, Gf16, Gr128, Ring, rs};
 use tkms_types::{Committee, PartyId};
 use zeroize::Zeroizing;
 
-/// Bits of a coefficient, so bit planes of a share.
-const PLANES: u32 = 128;
-
 /// Deals a secret with degree t: one share per party, in their order.
-pub fn share(secret: Gr128, committee: Committee, rng: &mut impl rand::CryptoRng) -> Zeroizing<Vec<Gr128>> {
-    let faults = committee.threshold().faults();
+pub fn share<R: Ring>(secret: R, committee: Committee, rng: &mut impl rand::CryptoRng) -> Zeroizing<Vec<R>> {
+    let polynomial = random_polynomial(secret, committee.threshold().faults(), rng);
+    Zeroizing::new(committee.parties().map(|party| evaluate(&polynomial, R::point(party))).collect())
+}
+
+/// A uniform polynomial of this degree with this constant, constant first.
+pub(crate) fn random_polynomial<R: Ring>(
+    constant: R,
+    degree: usize,
+    rng: &mut impl rand::CryptoRng,
+) -> Zeroizing<Vec<R>> {
     // with its whole capacity: growing would leave a copy of the secret behind
-    let mut polynomial = Zeroizing::new(Vec::with_capacity(faults + 1));
-    polynomial.push(secret);
-    polynomial.extend((0..faults).map(|_| Gr128::random(rng)));
-    Zeroizing::new(committee.parties().map(|party| evaluate(&polynomial, Gr128::point(party))).collect())
+    let mut polynomial = Zeroizing::new(Vec::with_capacity(degree + 1));
+    polynomial.push(constant);
+    polynomial.extend((0..degree).map(|_| R::random(rng)));
+    polynomial
 }
 
 /// The polynomial (constant first) at a point.
 #[must_use]
-pub fn evaluate(polynomial: &[Gr128], at: Gr128) -> Gr128 {
-    polynomial.iter().rev().fold(Gr128::ZERO, |sum, c| sum * at + *c)
+pub fn evaluate<R: Ring>(polynomial: &[R], at: R) -> R {
+    polynomial.iter().rev().fold(R::ZERO, |sum, c| sum * at + *c)
 }
 
 /// Weights that turn the shares of these parties into the value at `at`; `None` if a party is listed twice.
 #[must_use]
-pub fn lagrange(parties: &[PartyId], at: Gr128) -> Option<Vec<Gr128>> {
+pub fn lagrange<R: Ring>(parties: &[PartyId], at: R) -> Option<Vec<R>> {
     let weight = |party: &PartyId| {
-        let own = Gr128::point(*party);
-        let mut numerator = Gr128::ONE;
-        let mut denominator = Gr128::ONE;
+        let own = R::point(*party);
+        let mut numerator = R::ONE;
+        let mut denominator = R::ONE;
         let mut seen = 0;
         for other in parties {
             if other == party {
                 seen += 1;
                 continue;
             }
-            numerator = numerator * (at - Gr128::point(*other));
-            denominator = denominator * (own - Gr128::point(*other));
+            numerator = numerator * (at - R::point(*other));
+            denominator = denominator * (own - R::point(*other));
         }
         if seen > 1 { None } else { Some(numerator * denominator.inverse()?) }
     };
@@ -52,26 +58,26 @@ pub fn lagrange(parties: &[PartyId], at: Gr128) -> Option<Vec<Gr128>> {
 
 /// The secret from exactly degree + 1 shares, without any check; `None` for a party listed twice.
 #[must_use]
-pub fn reconstruct(shares: &[(PartyId, Gr128)]) -> Option<Gr128> {
+pub fn reconstruct<R: Ring>(shares: &[(PartyId, R)]) -> Option<R> {
     let parties: Vec<_> = shares.iter().map(|(party, _)| *party).collect();
-    let weights = lagrange(&parties, Gr128::ZERO)?;
-    Some(weights.iter().zip(shares).fold(Gr128::ZERO, |sum, (weight, (_, share))| sum + *weight * *share))
+    let weights = lagrange(&parties, R::ZERO)?;
+    Some(weights.iter().zip(shares).fold(R::ZERO, |sum, (weight, (_, share))| sum + *weight * *share))
 }
 
 /// One party's shares of a batch.
 #[derive(Clone, Copy, Debug)]
-pub struct Received<'a> {
+pub struct Received<'a, R = Gr128> {
     /// Whose.
     pub party: PartyId,
     /// One share per value of the batch.
-    pub shares: &'a [Gr128],
+    pub shares: &'a [R],
 }
 
 /// A decoded batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decoded {
+pub struct Decoded<R = Gr128> {
     /// The secrets.
-    pub values: Vec<Gr128>,
+    pub values: Vec<R>,
     /// Parties whose every share lies on the polynomials, in the order given.
     pub good: Vec<PartyId>,
     /// The others, each with the first value where it was found off.
@@ -92,6 +98,9 @@ pub enum DecodeError {
     /// A party listed twice, or batches of different lengths.
     #[error("shares of {0} are listed twice or differ in number")]
     Shape(PartyId),
+    /// A party without whose share a batch of degree 2t proves nothing.
+    #[error("the share of {0} is missing")]
+    Missing(PartyId),
     /// No polynomials of this degree leave out so few parties.
     #[error("value {element} has more errors than can be corrected")]
     TooManyErrors {
@@ -108,18 +117,22 @@ pub enum DecodeError {
 ///
 /// # Errors
 /// [`DecodeError`] if the shares do not suffice or do not fit.
-pub fn decode(received: &[Received<'_>], degree: usize, max_liars: usize) -> Result<Decoded, DecodeError> {
+pub fn decode<R: Ring>(
+    received: &[Received<'_, R>],
+    degree: usize,
+    max_liars: usize,
+) -> Result<Decoded<R>, DecodeError> {
     let need = degree + 1 + 2 * max_liars;
     if received.len() < need {
         return Err(DecodeError::TooFew { have: received.len(), need });
     }
-    let len = check_shape(received)?;
+    check_shape(received)?;
     let mut good = received.to_vec();
     let mut liars: Vec<(PartyId, usize)> = Vec::new();
     loop {
         let batch = Interpolation::new(&good, degree)?;
-        let Some(element) = (0..len).find(|element| !batch.fits(*element)) else {
-            let values = (0..len).map(|element| batch.secret(element)).collect();
+        let Some(element) = batch.first_misfit() else {
+            let values = batch.secrets();
             return Ok(Decoded { values, good: good.iter().map(|r| r.party).collect(), liars });
         };
         // Each turn removes at least one party, so there are at most max_liars + 1 of them
@@ -134,59 +147,79 @@ pub fn decode(received: &[Received<'_>], degree: usize, max_liars: usize) -> Res
     }
 }
 
-/// The first value of a batch where a late share lies off the polynomials through `base` (degree + 1 good parties).
-#[must_use]
-pub(crate) fn first_off(base: &[Received<'_>], late: Received<'_>) -> Option<usize> {
-    let parties: Vec<_> = base.iter().map(|r| r.party).collect();
-    // A party of the base itself has nothing to be compared with
-    let weights = if parties.contains(&late.party) { None } else { lagrange(&parties, Gr128::point(late.party)) }?;
-    late.shares.iter().enumerate().find(|(i, share)| combine(&weights, base, *i) != **share).map(|(i, _)| i)
+/// Decodes a batch of degree 2t, for which honest parties alone are no code: whatever is off is detected, not corrected,
+/// and only if *all* parties that may lie are present. `expected` says who must be: every party not proven a liar.
+///
+/// # Errors
+/// [`DecodeError::Missing`] if one of them is absent, [`DecodeError`] if their shares are not on one polynomial each.
+pub fn decode_complete<R: Ring>(
+    received: &[Received<'_, R>],
+    expected: &[PartyId],
+    degree: usize,
+) -> Result<Vec<R>, DecodeError> {
+    let absent = expected.iter().find(|party| received.iter().all(|r| r.party != **party));
+    if let Some(party) = absent {
+        return Err(DecodeError::Missing(*party));
+    }
+    let expected: Vec<_> = received.iter().filter(|r| expected.contains(&r.party)).copied().collect();
+    Ok(decode(&expected, degree, 0)?.values)
 }
 
-fn check_shape(received: &[Received<'_>]) -> Result<usize, DecodeError> {
+/// The first value of a batch where a late share lies off the polynomials through `base` (degree + 1 good parties).
+#[must_use]
+pub(crate) fn first_off<R: Ring>(base: &[Received<'_, R>], late: Received<'_, R>) -> Option<usize> {
+    let parties: Vec<_> = base.iter().map(|r| r.party).collect();
+    // A party of the base itself has nothing to be compared with
+    let weights = if parties.contains(&late.party) { None } else { lagrange(&parties, R::point(late.party)) }?;
+    differs(&weights, base, late)
+}
+
+fn check_shape<R>(received: &[Received<'_, R>]) -> Result<(), DecodeError> {
     let len = received.first().map_or(0, |r| r.shares.len());
     for (i, r) in received.iter().enumerate() {
         if r.shares.len() != len || received.iter().skip(i + 1).any(|other| other.party == r.party) {
             return Err(DecodeError::Shape(r.party));
         }
     }
-    Ok(len)
+    Ok(())
 }
 
-fn combine(weights: &[Gr128], base: &[Received<'_>], element: usize) -> Gr128 {
-    let shares = base.iter().map(|r| r.shares.get(element).copied().unwrap_or_default());
-    weights.iter().zip(shares).fold(Gr128::ZERO, |sum, (weight, share)| sum + *weight * share)
+/// The batch that these weights make of the shares of `base`.
+fn combined<R: Ring>(weights: &[R], base: &[Received<'_, R>]) -> Vec<R> {
+    let columns: Vec<_> = base.iter().map(|r| r.shares).collect();
+    ring::combine(weights, &columns, columns.first().map_or(0, |column| column.len()))
+}
+
+fn differs<R: Ring>(weights: &[R], base: &[Received<'_, R>], other: Received<'_, R>) -> Option<usize> {
+    combined(weights, base).iter().zip(other.shares).position(|(a, b)| a != b)
 }
 
 /// A batch read through its first degree + 1 parties.
-struct Interpolation<'a> {
-    base: &'a [Received<'a>],
-    to_secret: Vec<Gr128>,
+struct Interpolation<'a, R> {
+    base: &'a [Received<'a, R>],
+    to_secret: Vec<R>,
     /// Every other party with the weights that predict its share.
-    checks: Vec<(Received<'a>, Vec<Gr128>)>,
+    checks: Vec<(Received<'a, R>, Vec<R>)>,
 }
 
-impl<'a> Interpolation<'a> {
-    fn new(good: &'a [Received<'a>], degree: usize) -> Result<Self, DecodeError> {
+impl<'a, R: Ring> Interpolation<'a, R> {
+    fn new(good: &'a [Received<'a, R>], degree: usize) -> Result<Self, DecodeError> {
         let (have, need) = (good.len(), degree + 1);
         let (base, rest) = good.split_at_checked(need).ok_or(DecodeError::TooFew { have, need })?;
         let parties: Vec<_> = base.iter().map(|r| r.party).collect();
         // check_shape has shown that no party is listed twice: the weights exist
         let weights = |at| lagrange(&parties, at).ok_or(DecodeError::TooFew { have, need });
-        let to_secret = weights(Gr128::ZERO)?;
-        let checks = rest.iter().map(|r| Ok((*r, weights(Gr128::point(r.party))?))).collect::<Result<_, _>>()?;
+        let to_secret = weights(R::ZERO)?;
+        let checks = rest.iter().map(|r| Ok((*r, weights(R::point(r.party))?))).collect::<Result<_, _>>()?;
         Ok(Self { base, to_secret, checks })
     }
 
-    fn fits(&self, element: usize) -> bool {
-        let fits = |(r, weights): &(Received<'_>, Vec<Gr128>)| {
-            r.shares.get(element) == Some(&combine(weights, self.base, element))
-        };
-        self.checks.iter().all(fits)
+    fn first_misfit(&self) -> Option<usize> {
+        self.checks.iter().filter_map(|(r, weights)| differs(weights, self.base, *r)).min()
     }
 
-    fn secret(&self, element: usize) -> Gr128 {
-        combine(&self.to_secret, self.base, element)
+    fn secrets(&self) -> Vec<R> {
+        combined(&self.to_secret, self.base)
     }
 }
 
@@ -194,19 +227,19 @@ impl<'a> Interpolation<'a> {
 ///
 /// Bit plane by bit plane: decode the lowest bits over GF(16), take the lifted polynomial away from every share,
 /// and drop whoever is then not divisible by 2. A dropped party is an erasure for the planes above.
-fn locate_errors(column: &[(PartyId, Gr128)], degree: usize, max_errors: usize) -> Option<Vec<PartyId>> {
+fn locate_errors<R: Ring>(column: &[(PartyId, R)], degree: usize, max_errors: usize) -> Option<Vec<PartyId>> {
     let mut alive = column.to_vec();
     let mut wrong = Vec::new();
-    for plane in 0..PLANES {
+    for plane in 0..R::BITS {
         let word: Vec<_> =
             alive.iter().map(|(party, rest)| (Gf16::new(party.number()), rest.bit_plane(plane))).collect();
         let message = rs::decode(&word, degree, max_errors.checked_sub(wrong.len())?)?;
-        let lifted: Vec<_> = message.coefficients().iter().map(|c| Gr128::exceptional(*c)).collect();
+        let lifted: Vec<_> = message.coefficients().iter().map(|c| R::exceptional(*c)).collect();
         alive.retain_mut(|(party, rest)| {
             let at_point = message.eval(Gf16::new(party.number()));
             let fits = at_point == rest.bit_plane(plane);
             if fits {
-                *rest -= evaluate(&lifted, Gr128::point(*party)).scale(1 << plane);
+                *rest -= evaluate(&lifted, R::point(*party)).shifted(plane);
             } else {
                 wrong.push(*party);
             }

@@ -1,18 +1,112 @@
-//! The Galois rings GR(2ᵏ, 4) = Z_2ᵏ[X]/(X⁴ + X + 1), k = 64 or 128 (DESIGN.md D1).
+//! The Galois rings GR(2ᵏ, 4) = Z_2ᵏ[X]/(X⁴ + X + 1), k = 16, 64 or 128 (DESIGN.md D1).
 //!
 //! All arithmetic wraps, by name, and takes the same time for every value: there is no branch on an element.
 //! An element is invertible exactly if its image in the residue field GF(16) is not zero.
 
+mod batch;
 mod gf16;
 pub(crate) mod rs;
 
+pub use batch::{combine, dot};
 pub use gf16::Gf16;
+use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
 use tkms_types::PartyId;
 use zeroize::Zeroize;
 
 /// Degree of the extension: coefficients of an element, and blocks packed into one element.
 pub const DEGREE: usize = 4;
+
+/// What sharings and their protocols need of a ring. Scalars are words: the base ring Z_2ᵏ.
+pub trait Ring:
+    Copy
+    + Debug
+    + Default
+    + Eq
+    + Zeroize
+    + Send
+    + Sync
+    + 'static
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Neg<Output = Self>
+    + Mul<Output = Self>
+    + AddAssign
+    + SubAssign
+{
+    /// An element of the base ring Z_2ᵏ.
+    type Word: Copy + Debug + Default + Eq + Zeroize + Send + Sync + 'static;
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// k: bits of a coefficient, so bit planes of an element.
+    const BITS: u32;
+    /// Bytes of an encoded element.
+    const BYTES: usize;
+
+    /// The image of an element of the largest ring. It keeps evaluation points.
+    fn image(wide: &Gr128) -> Self;
+    /// The element with these coefficients, constant first.
+    fn from_words(words: [Self::Word; DEGREE]) -> Self;
+    /// The coefficients, constant first.
+    fn words(&self) -> &[Self::Word; DEGREE];
+    /// A word from its little-endian bytes; missing ones are 0.
+    fn word_from_le(bytes: &[u8]) -> Self::Word;
+    /// Exceptional point of this index.
+    fn exceptional(index: Gf16) -> Self;
+    /// A party's evaluation point.
+    fn point(party: PartyId) -> Self {
+        Self::exceptional(Gf16::new(party.number()))
+    }
+    /// The image in the residue field of the element divided by 2^`plane`.
+    fn bit_plane(&self, plane: u32) -> Gf16;
+    /// Product with 2^`plane`.
+    fn shifted(&self, plane: u32) -> Self;
+    /// Product with a base-ring value.
+    fn scale(&self, factor: Self::Word) -> Self;
+    /// Product with X.
+    fn times_x(&self) -> Self;
+    /// The inverse, if the image in GF(16) is not zero.
+    fn inverse(&self) -> Option<Self>;
+    /// A uniform element.
+    fn random(rng: &mut impl rand::CryptoRng) -> Self;
+    /// Appends the encoding: coefficients one after the other, constant first, each little-endian.
+    fn write_le(&self, bytes: &mut Vec<u8>);
+    /// Reads what [`Self::write_le`] writes; missing bytes are 0.
+    fn read_le(bytes: &[u8]) -> Self {
+        let size = Self::BYTES / DEGREE;
+        let mut chunks = bytes.chunks(size);
+        Self::from_words(std::array::from_fn(|_| Self::word_from_le(chunks.next().unwrap_or_default())))
+    }
+    /// sums += weight · words, place by place.
+    fn add_scaled(sums: &mut [Self], weight: Self, words: &[Self::Word]) {
+        for (sum, word) in sums.iter_mut().zip(words) {
+            *sum += weight.scale(*word);
+        }
+    }
+    /// sums += weight · elements, place by place.
+    fn add_products(sums: &mut [Self], weight: Self, elements: &[Self]);
+    /// The even root ρ of x² + x = v over Z_2ᵏ and −1/(1 + 2ρ); `None` if v is odd: then there is no root.
+    ///
+    /// The other root is −1 − ρ. v is public: time may depend on whether there is a root.
+    fn even_root(v: Self::Word) -> Option<(Self::Word, Self::Word)>;
+
+    /// A root of x² + x = v in the ring, if the residue of v has trace 0; the other root is −1 − x. v is public.
+    fn solve_square_plus_self(v: Self) -> Option<Self> {
+        let residue = v.bit_plane(0);
+        let start = (0..16).map(Gf16::new).find(|x| x.times(*x).plus(*x) == residue)?;
+        let mut root = Self::exceptional(start);
+        // Newton on x² + x − v: x ← (x² + v)/(2x + 1), right mod 2 at first, twice as many bits after each step
+        let mut precision = 1;
+        while precision < Self::BITS {
+            let slope = Self::ONE + root + root;
+            root = (root * root + v) * slope.inverse()?;
+            precision *= 2;
+        }
+        Some(root)
+    }
+}
 
 macro_rules! galois_ring {
     ($(#[$doc:meta])* $name:ident, $word:ty, newton = $newton:expr) => {
@@ -126,6 +220,111 @@ macro_rules! galois_ring {
             }
         }
 
+        impl Ring for $name {
+            type Word = $word;
+            const ZERO: Self = Self::ZERO;
+            const ONE: Self = Self::ONE;
+            const BITS: u32 = <$word>::BITS;
+            const BYTES: usize = Self::BYTES;
+
+            fn image(wide: &Gr128) -> Self {
+                Self(wide.0.map(|word| word as $word))
+            }
+            fn from_words(words: [$word; DEGREE]) -> Self {
+                Self(words)
+            }
+            fn words(&self) -> &[$word; DEGREE] {
+                &self.0
+            }
+            fn word_from_le(bytes: &[u8]) -> $word {
+                let mut le = [0; size_of::<$word>()];
+                for (to, from) in le.iter_mut().zip(bytes) {
+                    *to = *from;
+                }
+                <$word>::from_le_bytes(le)
+            }
+            fn exceptional(index: Gf16) -> Self {
+                Self::exceptional(index)
+            }
+            fn bit_plane(&self, plane: u32) -> Gf16 {
+                self.bit_plane(plane)
+            }
+            fn shifted(&self, plane: u32) -> Self {
+                self.scale(1 << plane)
+            }
+            fn scale(&self, factor: $word) -> Self {
+                self.scale(factor)
+            }
+            fn times_x(&self) -> Self {
+                self.times_x()
+            }
+            fn inverse(&self) -> Option<Self> {
+                self.inverse()
+            }
+            fn random(rng: &mut impl rand::CryptoRng) -> Self {
+                Self::random(rng)
+            }
+            fn write_le(&self, bytes: &mut Vec<u8>) {
+                for word in self.0 {
+                    bytes.extend(word.to_le_bytes());
+                }
+            }
+
+            fn add_products(sums: &mut [Self], weight: Self, elements: &[Self]) {
+                let by_x = weight.times_x();
+                let by_x2 = by_x.times_x();
+                // columns of the matrix of "times weight": a coefficient of an element meets one of them
+                let columns = [weight.0, by_x.0, by_x2.0, by_x2.times_x().0];
+                // both cut to one length, or chunks and rests would not meet
+                let len = sums.len().min(elements.len());
+                let sums = sums.get_mut(..len).unwrap_or_default();
+                let elements = elements.get(..len).unwrap_or_default();
+                let (sums, last_sums) = sums.as_chunks_mut::<{ batch::LANES }>();
+                let (elements, last) = elements.as_chunks::<{ batch::LANES }>();
+                for (sums, elements) in sums.iter_mut().zip(elements) {
+                    // transposed, so that one coefficient of all lanes fills a vector register
+                    let mut planes = [[0 as $word; batch::LANES]; DEGREE];
+                    let [p0, p1, p2, p3] = &mut planes;
+                    for ((((p0, p1), p2), p3), element) in
+                        p0.iter_mut().zip(p1.iter_mut()).zip(p2.iter_mut()).zip(p3.iter_mut()).zip(elements)
+                    {
+                        [*p0, *p1, *p2, *p3] = element.0;
+                    }
+                    let mut products = [[0 as $word; batch::LANES]; DEGREE];
+                    for (plane, column) in planes.iter().zip(&columns) {
+                        for (product, factor) in products.iter_mut().zip(column) {
+                            for (sum, coefficient) in product.iter_mut().zip(plane) {
+                                *sum = sum.wrapping_add(coefficient.wrapping_mul(*factor));
+                            }
+                        }
+                    }
+                    let [p0, p1, p2, p3] = &products;
+                    for ((((p0, p1), p2), p3), sum) in p0.iter().zip(p1).zip(p2).zip(p3).zip(sums) {
+                        *sum += Self([*p0, *p1, *p2, *p3]);
+                    }
+                }
+                for (sum, element) in last_sums.iter_mut().zip(last) {
+                    *sum += weight * *element;
+                }
+            }
+
+            fn even_root(v: $word) -> Option<($word, $word)> {
+                if v & 1 == 1 {
+                    return None;
+                }
+                let m = <$word>::wrapping_mul;
+                // x = v and 1/(1 + 2x) = 1 are right mod 4; every step doubles the bits of both
+                let (mut x, mut y): ($word, $word) = (v, 1);
+                for _ in 1..$newton {
+                    let miss = m(x, x).wrapping_add(x).wrapping_sub(v);
+                    x = x.wrapping_sub(m(miss, y));
+                    let slope = x.wrapping_add(x).wrapping_add(1);
+                    y = m(y, (2 as $word).wrapping_sub(m(slope, y)));
+                }
+                Some((x, y.wrapping_neg()))
+            }
+        }
+
         impl Add for $name {
             type Output = Self;
             fn add(self, other: Self) -> Self {
@@ -181,6 +380,12 @@ macro_rules! galois_ring {
     };
 }
 
+galois_ring!(
+    /// An element of GR(2¹⁶, 4).
+    Gr16,
+    u16,
+    newton = 4
+);
 galois_ring!(
     /// An element of GR(2⁶⁴, 4).
     Gr64,

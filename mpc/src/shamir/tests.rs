@@ -1,4 +1,5 @@
 use super::*;
+use crate::ring::{Gr16, Gr64};
 use proptest::prelude::*;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
@@ -90,7 +91,7 @@ fn batches_of_different_lengths_are_refused() {
 fn an_empty_batch_decodes_to_nothing() {
     let (parties, _) = deal(4, 0, 3);
     assert_eq!(decode(&received(&parties), 1, 1).unwrap().values, Vec::new());
-    assert_eq!(decode(&[], 1, 0), Err(DecodeError::TooFew { have: 0, need: 2 }));
+    assert_eq!(decode::<Gr128>(&[], 1, 0), Err(DecodeError::TooFew { have: 0, need: 2 }));
 }
 
 /// Every set of at most `max` liars among 4 and 7, with errors in one random bit, one coefficient or everywhere.
@@ -200,4 +201,42 @@ proptest! {
         prop_assert_eq!(decoded.values, secrets);
         prop_assert_eq!(decoded.liars.len(), t);
     }
+}
+
+/// t liars are located in every ring, and a batch of degree 2t with one lie is refused, as is one with a share missing.
+fn robust_in<R: Ring>() {
+    for n in [4, 7, 10, 13] {
+        let (mut rng, committee) = (rng(n as u64), committee(n));
+        let t = committee.threshold().faults();
+        let secrets: Vec<_> = (0..5).map(|_| R::random(&mut rng)).collect();
+        for degree in [t, 2 * t] {
+            let polynomials: Vec<_> = secrets.iter().map(|s| random_polynomial(*s, degree, &mut rng)).collect();
+            let honest: Vec<(PartyId, Vec<R>)> = committee
+                .parties()
+                .map(|party| (party, polynomials.iter().map(|p| evaluate(p, R::point(party))).collect()))
+                .collect();
+            let mut lied = honest.clone();
+            for (_, shares) in lied.iter_mut().take(t) {
+                shares[3] += R::ONE.shifted(R::BITS - 1);
+            }
+            let honest: Vec<_> = honest.iter().map(|(party, shares)| Received { party: *party, shares }).collect();
+            let lied: Vec<_> = lied.iter().map(|(party, shares)| Received { party: *party, shares }).collect();
+            let expected: Vec<_> = committee.parties().collect();
+            assert_eq!(decode_complete(&honest, &expected, degree).unwrap(), secrets);
+            assert!(decode_complete(&lied, &expected, degree).is_err(), "n = {n}, degree {degree}");
+            let missing = Err(DecodeError::Missing(expected[n - 1]));
+            assert_eq!(decode_complete(&honest[..n - 1], &expected, degree), missing);
+            if degree == t {
+                let decoded = decode(&lied, t, t).unwrap();
+                assert_eq!((decoded.values, decoded.liars.len()), (secrets.clone(), t));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_ring_corrects_degree_t_and_detects_in_degree_2t() {
+    robust_in::<Gr16>();
+    robust_in::<Gr64>();
+    robust_in::<Gr128>();
 }

@@ -2,6 +2,8 @@
 //! cheat. One seed gives one run, message for message. For tests only; nothing in a node depends on it.
 
 pub mod cheats;
+pub mod lies;
+pub mod rounds;
 pub mod synthetic;
 
 use crate::decrypt::{MaskedShares, Opened, Opening, PartialDecryption};

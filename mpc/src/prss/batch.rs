@@ -1,0 +1,233 @@
+//! Pseudo-random sharings of a batch: PRSS and PRZS (Cramer, Damgård, Ishai, TCC 2005; step 1 of
+//! `docs/protocol/preprocessing.md`).
+//!
+//! A batch has a secret of its own for every subset, by a KDF from r_A. It can be shown to all when the batch is
+//! rejected, and tells nothing about r_A or any other batch. Every kind of sharing has its own AES key and counter.
+
+use super::{KEY_BYTES, PrssKeys, Subset, held_subsets, weight};
+use crate::fault::Owner;
+use crate::ring::{DEGREE, Ring};
+use crate::tags;
+use aes::cipher::{BlockEncrypt, Key, KeyInit};
+use aes::{Aes128Enc, Block};
+use std::collections::BTreeMap;
+use std::fmt;
+use tkms_types::SessionId;
+use tkms_types::transcript::Transcript;
+use zeroize::{Zeroize, Zeroizing};
+
+/// Bytes of an AES block.
+const BLOCK_BYTES: usize = 16;
+/// AES blocks encrypted in one call.
+const CHUNK: usize = 64;
+/// Bytes of them.
+const CHUNK_BYTES: usize = CHUNK * BLOCK_BYTES;
+
+/// One party's secrets of one batch, by subset. Zeroed on drop, redacted in `Debug`.
+pub struct BatchKeys {
+    owner: Owner,
+    /// In ascending order of the owner's subsets.
+    secrets: Zeroizing<Vec<[u8; KEY_BYTES]>>,
+}
+
+impl PrssKeys {
+    /// The secrets of a batch. Its id must not be used for another batch, ever.
+    #[must_use]
+    pub fn batch(&self, id: &SessionId) -> BatchKeys {
+        let context = Transcript::new(tags::PRSS_BATCH).word(id.0).finish().0;
+        // with its whole capacity: growing would leave copies of secrets behind
+        let mut secrets = Zeroizing::new(Vec::with_capacity(self.keys.len()));
+        secrets.extend(self.keys.iter().map(|key| *blake3::keyed_hash(key, &context).as_bytes()));
+        BatchKeys { owner: self.owner, secrets }
+    }
+}
+
+impl BatchKeys {
+    /// Whose.
+    #[must_use]
+    pub const fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    /// The secrets, to be shown when, and only when, the batch is rejected.
+    #[must_use]
+    pub fn show(&self) -> Vec<[u8; KEY_BYTES]> {
+        self.secrets.to_vec()
+    }
+
+    /// The secrets of a party of a rejected batch, from those of all subsets; `None` if one is missing.
+    pub(crate) fn shown(owner: Owner, all: &BTreeMap<Subset, [u8; KEY_BYTES]>) -> Option<Self> {
+        let secrets = held_subsets(owner).iter().map(|subset| all.get(subset).copied()).collect::<Option<_>>()?;
+        Some(Self { owner, secrets: Zeroizing::new(secrets) })
+    }
+
+    /// Starts drawing, every counter at 0. Two draws from one batch are the same.
+    #[must_use]
+    pub fn draws<R: Ring>(&self) -> Draws<R> {
+        let at = R::point(self.owner.party);
+        let subset = |(subset, secret): (Subset, &[u8; KEY_BYTES])| {
+            let value = R::image(&weight(subset, self.owner));
+            let mut power = value;
+            let powers = (0..self.owner.committee.threshold().faults()).map(|_| {
+                power = power * at;
+                power
+            });
+            SubsetDraws {
+                ring: Stream::new(secret, tags::PRSS_RING),
+                base: Stream::new(secret, tags::PRSS_BASE),
+                zero: Stream::new(secret, tags::PRSS_ZERO),
+                weight: value,
+                powers: powers.collect(),
+            }
+        };
+        let subsets = held_subsets(self.owner).into_iter().zip(self.secrets.iter()).map(subset).collect();
+        Draws { subsets }
+    }
+}
+
+impl fmt::Debug for BatchKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BatchKeys({}, redacted)", self.owner)
+    }
+}
+
+/// One subset's generators.
+struct SubsetDraws<R> {
+    ring: Stream,
+    base: Stream,
+    zero: Stream,
+    /// f_A at the party's point α.
+    weight: R,
+    /// f_A(α)·αʲ, j = 1 … t.
+    powers: Vec<R>,
+}
+
+/// The sharings of a batch, drawn one after the other: all parties draw the same kinds in the same numbers.
+pub struct Draws<R> {
+    subsets: Vec<SubsetDraws<R>>,
+}
+
+impl<R: Ring> Draws<R> {
+    /// PRSS.Next: shares of uniform ring elements, degree t.
+    pub fn ring_shares(&mut self, count: usize) -> Zeroizing<Vec<R>> {
+        let mut sums = Zeroizing::new(vec![R::ZERO; count]);
+        for subset in &mut self.subsets {
+            let weight = subset.weight;
+            subset.ring.elements(&mut sums, |sums, elements| R::add_products(sums, weight, elements));
+        }
+        sums
+    }
+
+    /// PRSS.Next in the base ring: shares of uniform words, degree t. The shares fill the whole ring.
+    pub fn base_shares(&mut self, count: usize) -> Zeroizing<Vec<R>> {
+        let mut sums = Zeroizing::new(vec![R::ZERO; count]);
+        for subset in &mut self.subsets {
+            let weight = subset.weight;
+            subset.base.words::<R>(&mut sums, |sums, words| R::add_scaled(sums, weight, words));
+        }
+        sums
+    }
+
+    /// PRZS.Next: shares of 0, degree 2t, Σ_A f_A·Σⱼ χ_(A,j)·Xʲ with χ uniform in the whole ring.
+    ///
+    /// The whole ring even where base-ring values are opened: with χ in the base ring a party could tell from the
+    /// other coefficients what it must not know (`docs/protocol/preprocessing.md`, "Zero in the full ring").
+    pub fn zeros(&mut self, count: usize) -> Zeroizing<Vec<R>> {
+        let mut sums = Zeroizing::new(vec![R::ZERO; count]);
+        for subset in &mut self.subsets {
+            for power in &subset.powers {
+                subset.zero.elements(&mut sums, |sums, elements| R::add_products(sums, *power, elements));
+            }
+        }
+        sums
+    }
+
+    /// Zero-sharings with χ in the base ring: what the rule forbids, for the test that shows why.
+    #[cfg(test)]
+    pub(crate) fn zeros_in_the_base_ring(&mut self, count: usize) -> Zeroizing<Vec<R>> {
+        let mut sums = Zeroizing::new(vec![R::ZERO; count]);
+        for subset in &mut self.subsets {
+            for power in &subset.powers {
+                subset.zero.words::<R>(&mut sums, |sums, words| R::add_scaled(sums, *power, words));
+            }
+        }
+        sums
+    }
+
+    /// Double sharings: the same uniform elements with degree t and with degree 2t.
+    pub fn double_shares(&mut self, count: usize) -> (Zeroizing<Vec<R>>, Zeroizing<Vec<R>>) {
+        let low = self.ring_shares(count);
+        let mut high = self.zeros(count);
+        for (high, low) in high.iter_mut().zip(low.iter()) {
+            *high += *low;
+        }
+        (low, high)
+    }
+}
+
+/// AES-128 in counter mode under a key of its own. Every draw begins at a fresh block.
+struct Stream {
+    cipher: Aes128Enc,
+    next: u128,
+}
+
+impl Stream {
+    fn new(secret: &[u8; KEY_BYTES], tag: &'static str) -> Self {
+        let mut derived = *blake3::keyed_hash(secret, &Transcript::new(tag).finish().0).as_bytes();
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = derived;
+        let mut aes_key: Key<Aes128Enc> = [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p].into();
+        let cipher = Aes128Enc::new(&aes_key);
+        aes_key.zeroize();
+        derived.zeroize();
+        Self { cipher, next: 0 }
+    }
+
+    /// The next bytes, as many as one call of the cipher makes, of which `used` are needed.
+    fn fill(&mut self, blocks: &mut [Block; CHUNK], used: usize) {
+        let count = used.div_ceil(BLOCK_BYTES);
+        let blocks = blocks.get_mut(..count).unwrap_or_default();
+        for (block, counter) in blocks.iter_mut().zip(self.next..) {
+            *block = counter.to_le_bytes().into();
+        }
+        self.next += count as u128;
+        self.cipher.encrypt_blocks(blocks);
+    }
+
+    /// Feeds uniform words to `add`, one for every sum.
+    fn words<R: Ring>(&mut self, sums: &mut [R], add: impl Fn(&mut [R], &[R::Word])) {
+        let size = R::BYTES / DEGREE;
+        let mut blocks = [Block::default(); CHUNK];
+        let mut words = Zeroizing::new(vec![R::Word::default(); CHUNK_BYTES / size]);
+        for sums in sums.chunks_mut(CHUNK_BYTES / size) {
+            self.fill(&mut blocks, sums.len() * size);
+            for (words, block) in words.chunks_mut(BLOCK_BYTES / size).zip(&blocks) {
+                for (word, bytes) in words.iter_mut().zip(block.chunks_exact(size)) {
+                    *word = R::word_from_le(bytes);
+                }
+            }
+            add(sums, &words);
+        }
+        blocks.zeroize();
+    }
+
+    /// Feeds uniform elements to `add`, one for every sum.
+    fn elements<R: Ring>(&mut self, sums: &mut [R], add: impl Fn(&mut [R], &[R])) {
+        let mut blocks = [Block::default(); CHUNK];
+        let mut bytes = Zeroizing::new([0; CHUNK_BYTES]);
+        let mut elements = Zeroizing::new(vec![R::ZERO; CHUNK_BYTES / R::BYTES]);
+        for sums in sums.chunks_mut(CHUNK_BYTES / R::BYTES) {
+            self.fill(&mut blocks, sums.len() * R::BYTES);
+            for (to, from) in bytes.chunks_mut(BLOCK_BYTES).zip(&blocks) {
+                to.copy_from_slice(from);
+            }
+            for (element, bytes) in elements.iter_mut().zip(bytes.chunks_exact(R::BYTES)) {
+                *element = R::read_le(bytes);
+            }
+            add(sums, &elements);
+        }
+        blocks.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! The seeded network for protocols in rounds: latency, loss, reordering, outages, absolute deadlines, cheats.
+
+use super::{LATENCY, RESEND, RESENDS};
+use crate::fault::{Abort, Fault};
+use crate::machine::{Machine, Outgoing, To};
+use crate::rounds::{InRound, Rounds, SyncStep, Synchronous};
+use crate::sim::lies::{Lie, Lies};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use tkms_types::{Committee, CommitteeError, PartyId};
+
+/// Ticks of a round: the worst latency after all losses, and the spread of starts.
+pub const ROUND: u64 = 2 * LATENCY + RESEND * RESENDS;
+
+/// A plan of one synchronous run among a committee.
+pub struct SyncRun<M> {
+    committee: Committee,
+    rng: ChaCha20Rng,
+    loss_percent: u32,
+    cheats: BTreeMap<PartyId, Box<dyn Lies<M>>>,
+    outages: BTreeMap<PartyId, Range<u64>>,
+}
+
+/// A message that arrived: tick, sender, receiver, round.
+pub type Arrival = (u64, PartyId, PartyId, u32);
+
+/// How a run ended for one party.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncEnding<O> {
+    /// Its result.
+    pub output: Option<O>,
+    /// Whom it blamed.
+    pub faults: Vec<Fault>,
+    /// If it has no result: its report when it was told to give up.
+    pub abort: Option<Abort>,
+}
+
+/// Everything that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncReport<O> {
+    /// By party index.
+    pub endings: Vec<SyncEnding<O>>,
+    /// Every arrival, in order.
+    pub trace: Vec<Arrival>,
+}
+
+enum Event<M> {
+    Arrival { from: PartyId, to: PartyId, msg: InRound<M> },
+    Deadline { party: PartyId, round: u32 },
+}
+
+struct Queue<M> {
+    events: BTreeMap<(u64, u64), Event<M>>,
+    count: u64,
+}
+
+impl<M> Queue<M> {
+    fn push(&mut self, tick: u64, event: Event<M>) {
+        // the count keeps events of one tick apart, in the order of sending
+        self.count += 1;
+        self.events.insert((tick, self.count), event);
+    }
+}
+
+impl<M: Lie> SyncRun<M> {
+    /// A run in which all are honest and no message is lost.
+    ///
+    /// # Errors
+    /// [`CommitteeError`] if there is no committee of `n`.
+    pub fn new(n: usize, seed: u64) -> Result<Self, CommitteeError> {
+        Ok(Self {
+            committee: Committee::new(n)?,
+            rng: ChaCha20Rng::seed_from_u64(seed),
+            loss_percent: 0,
+            cheats: BTreeMap::new(),
+            outages: BTreeMap::new(),
+        })
+    }
+
+    /// This party cheats.
+    #[must_use]
+    pub fn cheat(mut self, party: PartyId, cheat: impl Lies<M> + 'static) -> Self {
+        self.cheats.insert(party, Box::new(cheat));
+        self
+    }
+
+    /// This party neither hears nor speaks in these ticks; it comes back with its state.
+    #[must_use]
+    pub fn outage(mut self, party: PartyId, ticks: Range<u64>) -> Self {
+        self.outages.insert(party, ticks);
+        self
+    }
+
+    /// So many of a hundred transmissions are lost; the transport sends again.
+    #[must_use]
+    pub const fn lossy(mut self, percent: u32) -> Self {
+        self.loss_percent = percent;
+        self
+    }
+
+    /// Runs it: `start` makes the machine of each party.
+    #[must_use]
+    pub fn run<P: Rounds<Msg = M>>(
+        mut self,
+        mut start: impl FnMut(PartyId, &mut ChaCha20Rng) -> (Synchronous<P>, SyncStep<P>),
+    ) -> SyncReport<P::Output> {
+        let mut queue = Queue { events: BTreeMap::new(), count: 0 };
+        let mut machines = Vec::new();
+        for party in self.committee.parties() {
+            let tick = self.rng.random_range(0..LATENCY);
+            let (machine, step) = start(party, &mut self.rng);
+            let mut ending = SyncEnding { output: None, faults: Vec::new(), abort: None };
+            self.send(&mut queue, tick, party, ending.note::<P>(step));
+            queue.push(ROUND, Event::Deadline { party, round: 1 });
+            machines.push((machine, ending));
+        }
+        let mut trace = Vec::new();
+        while let Some(((tick, _), event)) = queue.events.pop_first() {
+            let party = match &event {
+                Event::Arrival { to, .. } => *to,
+                Event::Deadline { party, .. } => *party,
+            };
+            let Some((machine, ending)) = machines.get_mut(party.index()) else { continue };
+            let step = match event {
+                Event::Deadline { party, round } => {
+                    if machine.is_done() {
+                        continue;
+                    }
+                    queue.push(ROUND * u64::from(round + 1), Event::Deadline { party, round: round + 1 });
+                    if machine.round() != round {
+                        continue;
+                    }
+                    machine.round_over()
+                }
+                Event::Arrival { .. } if self.is_out(party, tick) => continue,
+                Event::Arrival { from, to, msg } => {
+                    trace.push((tick, from, to, msg.round));
+                    machine.receive(from, msg)
+                }
+            };
+            let send = ending.note::<P>(step);
+            self.send(&mut queue, tick, party, send);
+        }
+        let endings = machines.into_iter().map(|(machine, mut ending)| {
+            ending.abort = (!machine.is_done()).then(|| machine.give_up());
+            ending
+        });
+        SyncReport { endings: endings.collect(), trace }
+    }
+
+    fn is_out(&self, party: PartyId, tick: u64) -> bool {
+        self.outages.get(&party).is_some_and(|ticks| ticks.contains(&tick))
+    }
+
+    fn send(&mut self, queue: &mut Queue<M>, now: u64, from: PartyId, sent: Vec<Outgoing<InRound<M>>>) {
+        for outgoing in sent {
+            let addressed = |to: &PartyId| *to != from && (outgoing.to == To::All || outgoing.to == To::One(*to));
+            for to in self.committee.parties().filter(addressed) {
+                let said = match self.cheats.get_mut(&from) {
+                    Some(cheat) => cheat.instead_of(&outgoing.msg, to, &mut self.rng),
+                    None => vec![outgoing.msg.clone()],
+                };
+                let rushes = self.cheats.get(&from).is_some_and(|cheat| cheat.rushes());
+                for msg in said {
+                    let losses = (0..RESENDS).take_while(|_| self.rng.random_range(0..100) < self.loss_percent).count();
+                    let latency = self.rng.random_range(1..=LATENCY) + RESEND * losses as u64;
+                    let deadline = ROUND * u64::from(msg.round);
+                    // one that rushes speaks last, just before the round ends
+                    let tick = if rushes { (deadline - 1).max(now + 1) } else { now + latency };
+                    if !self.is_out(from, now) {
+                        queue.push(tick, Event::Arrival { from, to, msg });
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<O> SyncEnding<O> {
+    fn note<P: Rounds<Output = O>>(&mut self, step: SyncStep<P>) -> Vec<Outgoing<InRound<P::Msg>>> {
+        self.faults.extend(step.faults);
+        if step.output.is_some() {
+            self.output = step.output;
+        }
+        step.send
+    }
+}

@@ -1,0 +1,18 @@
+//! Domain tags of this crate's protocols, beside those of `tkms_types::transcript::tags`: each is used once.
+
+/// Digest of a broadcast value.
+pub(crate) const BROADCAST: &str = "tkms/broadcast/value/v1";
+/// Key of a subset from its opened value.
+pub(crate) const PRSS_KEY: &str = "tkms/prss/setup/v1";
+/// A subset's secret of one batch.
+pub(crate) const PRSS_BATCH: &str = "tkms/prss/batch/v1";
+/// Batch keys of PRSS over the whole ring.
+pub(crate) const PRSS_RING: &str = "tkms/prss/ring/v1";
+/// Batch keys of PRSS in the base ring.
+pub(crate) const PRSS_BASE: &str = "tkms/prss/base/v1";
+/// Batch keys of PRZS.
+pub(crate) const PRSS_ZERO: &str = "tkms/prss/zero/v1";
+/// Digest of what a batch opened.
+pub(crate) const BATCH: &str = "tkms/preprocessing/batch/v1";
+/// Digest of a message of a batch.
+pub(crate) const BATCH_MESSAGE: &str = "tkms/preprocessing/message/v1";
