@@ -77,6 +77,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking"))]
 
 mod anchor;
+mod block;
 mod error;
 mod facts;
 pub mod keys;
@@ -86,8 +87,9 @@ pub mod range;
 mod slot;
 
 pub use anchor::{Anchor, MAX_HEADER_BYTES, MAX_HEADER_FIELDS};
-pub use error::{AclError, HeaderError, TrieError};
-pub use facts::{ANY_CONTRACT, Fact, Grant, GrantKind, slots_for};
+pub use block::{AclBlock, AclProof, range_slots};
+pub use error::{AclError, HeaderError, ProofError, TrieError};
+pub use facts::{ANY_CONTRACT, Fact, Grant, GrantKind, fact_slots, slots_for};
 pub use keys::AclLayout;
 pub use leaf::{leaf_hash, node_hash};
 pub use proof::{AclEvidence, AclHost, MAX_FACTS, SlotProof, VerifiedFacts, verify};
