@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 
 use crate::{
     anchor::Anchor,
@@ -41,7 +41,7 @@ pub fn range_slots(layout: AclLayout, count: u64) -> Vec<B256> {
 /// The ACL's state in one block: code checked, not paused, count and peaks proven under one root.
 ///
 /// Everything here follows from the block's hash, so it can be kept for as long as that block is accepted. Whether to accept it is
-/// another question.
+/// the question [`crate::trust`] answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AclBlock {
     anchor: Anchor,
@@ -57,14 +57,22 @@ impl AclBlock {
     /// # Errors
     /// [`AclError`] for the first check that fails.
     pub fn verify(evidence: &AclEvidence, acl: &AclHost) -> Result<Self, AclError> {
-        let (anchor, storage_root) = open(evidence, acl)?;
+        Self::under(Anchor::from_header_rlp(&evidence.header)?, &evidence.account, &evidence.slots, acl)
+    }
+
+    /// The same under a block whose header was read before, as [`crate::trust::accept`] does.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn under(anchor: Anchor, account: &[Bytes], slots: &[SlotProof], acl: &AclHost) -> Result<Self, AclError> {
+        let storage_root = open(&anchor, account, acl)?;
         let pause = acl.layout.pause_slot();
-        let first = evidence.slots.iter().find(|proof| proof.slot == pause);
+        let first = slots.iter().find(|proof| proof.slot == pause);
         let count = AclState::prove(storage_root, &[pause], first)?.range_count(acl.layout)?;
         let mut needed = range_slots(acl.layout, count.unwrap_or(0));
-        needed.retain(|slot| evidence.slots.iter().any(|proof| proof.slot == *slot));
+        needed.retain(|slot| slots.iter().any(|proof| proof.slot == *slot));
         needed.sort_unstable();
-        let state = AclState::prove(storage_root, &needed, &evidence.slots)?;
+        let state = AclState::prove(storage_root, &needed, slots)?;
         let peak = |level| Some((level, B256::from(state.word(keys::range_peak(level)).ok()?)));
         Ok(Self { anchor, storage_root, count, peaks: (0..=MAX_LEVEL).filter_map(peak).collect() })
     }

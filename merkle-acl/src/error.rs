@@ -30,6 +30,9 @@ pub enum HeaderError {
     /// More fields than [`crate::MAX_HEADER_FIELDS`].
     #[error("more than {0} header fields")]
     TooManyFields(usize),
+    /// The extra data is not that of a sealed block of this consensus.
+    #[error("seals: {0}")]
+    Extra(alloy_rlp::Error),
     /// Block 0: a genesis header may name a state root that is not its state (Anvil's does).
     #[error("genesis is never an anchor")]
     Genesis,

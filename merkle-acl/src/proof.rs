@@ -90,22 +90,22 @@ pub fn verify(evidence: &AclEvidence, acl: &AclHost, wanted: &[Fact]) -> Result<
     if wanted.len() > MAX_FACTS {
         return Err(AclError::TooManyFacts { len: wanted.len(), max: MAX_FACTS });
     }
-    let (anchor, storage_root) = open(evidence, acl)?;
+    let anchor = Anchor::from_header_rlp(&evidence.header)?;
+    let storage_root = open(&anchor, &evidence.account, acl)?;
     let state = AclState::prove(storage_root, &slots_for(acl.layout, wanted), &evidence.slots)?;
     let range_count = state.range_count(acl.layout)?;
     state.check_all(wanted)?;
     Ok(VerifiedFacts::new(anchor, range_count, wanted))
 }
 
-/// Header, account and code: the block and the root of the ACL's storage in it.
-pub(crate) fn open(evidence: &AclEvidence, acl: &AclHost) -> Result<(Anchor, B256), AclError> {
-    let anchor = Anchor::from_header_rlp(&evidence.header)?;
-    let account = prove_account(anchor.state_root(), acl.address, &evidence.account)
+/// Account and code: the root of the ACL's storage in this block.
+pub(crate) fn open(anchor: &Anchor, account: &[Bytes], acl: &AclHost) -> Result<B256, AclError> {
+    let account = prove_account(anchor.state_root(), acl.address, account)
         .map_err(|reason| AclError::AccountProofInvalid { acl: acl.address, reason })?;
     if account.code_hash != acl.code_hash {
         return Err(AclError::AclCodeChanged { found: account.code_hash, expected: acl.code_hash });
     }
-    Ok((anchor, account.storage_root))
+    Ok(account.storage_root)
 }
 
 /// Order in which facts are checked, so that every node names the same refusal.

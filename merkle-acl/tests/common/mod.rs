@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
 use alloy_rlp::Header;
 use alloy_trie::{HashBuilder, Nibbles, TrieAccount, proof::ProofRetainer};
+use k256::ecdsa::SigningKey;
 use merkle_acl::{
     AclEvidence, AclHost, AclLayout, AclProof, Fact, Grant, SlotProof, keys, leaf_hash, range::MountainRange,
     range_slots, slots_for,
@@ -148,4 +149,27 @@ impl Chain {
         let (root, mut proofs) = trie(&pairs, &[wanted.to_vec()]);
         (root, proofs.remove(0))
     }
+}
+
+/// The key of signer number `i`.
+pub fn key(i: u8) -> SigningKey {
+    SigningKey::from_slice(keccak256([i]).as_slice()).unwrap()
+}
+
+/// The address of signer number `i`.
+pub fn address(i: u8) -> Address {
+    Address::from_public_key(key(i).verifying_key())
+}
+
+/// Addresses of signers 1 to `n`, sorted.
+pub fn addresses(n: u8) -> Vec<Address> {
+    let mut all: Vec<_> = (1..=n).map(address).collect();
+    all.sort_unstable();
+    all
+}
+
+/// r ‖ s ‖ (base + parity) of signer number `i`.
+pub fn sign(i: u8, digest: B256, base: u8) -> Vec<u8> {
+    let (signature, parity) = key(i).sign_prehash_recoverable(digest.as_slice()).unwrap();
+    [signature.to_bytes().to_vec(), vec![base + parity.to_byte()]].concat()
 }
