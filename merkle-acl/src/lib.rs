@@ -81,6 +81,7 @@
 
 mod anchor;
 mod block;
+pub mod compact;
 mod error;
 mod facts;
 pub mod keys;

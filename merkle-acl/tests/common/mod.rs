@@ -1,6 +1,8 @@
 //! A chain's state built from scratch: storage and account tries with their proofs, and a header over them.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod mainnet;
+
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
