@@ -2,7 +2,8 @@
 
 use alloy_primitives::{Address, B256, U256};
 
-use crate::facts::GrantKind;
+use crate::facts::{Grant, GrantKind};
+use crate::range::RangeError;
 
 /// What is wrong with a block header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +30,9 @@ pub enum HeaderError {
     /// More fields than [`crate::MAX_HEADER_FIELDS`].
     #[error("more than {0} header fields")]
     TooManyFields(usize),
+    /// The extra data is not that of a sealed block of this consensus.
+    #[error("seals: {0}")]
+    Extra(alloy_rlp::Error),
     /// Block 0: a genesis header may name a state root that is not its state (Anvil's does).
     #[error("genesis is never an anchor")]
     Genesis,
@@ -201,4 +205,26 @@ pub enum AclError {
     /// The account is on the ACL's deny list.
     #[error("{0} is denied")]
     AccountDenied(Address),
+}
+
+/// Why facts are not proven under a known block.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProofError {
+    /// The state, a slot proof or a fact itself.
+    #[error(transparent)]
+    Acl(#[from] AclError),
+    /// The path of a grant does not show it in the range.
+    #[error("path of the {} grant of {} to {}: {reason}", .grant.kind(), .grant.handle(), .grant.subject())]
+    GrantProofInvalid {
+        /// The grant claimed.
+        grant: Grant,
+        /// What failed.
+        reason: RangeError,
+    },
+    /// Two paths for one grant.
+    #[error("the {} grant of {} to {} is proven twice", .0.kind(), .0.handle(), .0.subject())]
+    GrantProofRepeated(Grant),
+    /// A path for a grant that is not among the wanted facts.
+    #[error("the {} grant of {} to {} was not asked for", .0.kind(), .0.handle(), .0.subject())]
+    GrantProofUnneeded(Grant),
 }

@@ -46,6 +46,15 @@ pub enum Grant {
 }
 
 impl Grant {
+    /// The grant with these leaf fields; `None` for a kind there is not, or a public grant with a subject.
+    pub fn from_leaf(kind: u8, handle: B256, subject: Address) -> Option<Self> {
+        match kind {
+            1 => Some(Self::Persistent { handle, account: subject }),
+            2 if subject.is_zero() => Some(Self::Public { handle }),
+            _ => None,
+        }
+    }
+
     /// The ciphertext.
     pub const fn handle(&self) -> B256 {
         match self {
@@ -125,6 +134,15 @@ impl Fact {
 /// Whoever collects evidence asks the chain for exactly these.
 pub fn slots_for(layout: AclLayout, facts: &[Fact]) -> Vec<B256> {
     let mut slots = vec![layout.pause_slot()];
+    slots.extend(fact_slots(facts));
+    slots.sort_unstable();
+    slots.dedup();
+    slots
+}
+
+/// The storage slots of `facts` alone, each once, sorted: what is proven under a block that is known already.
+pub fn fact_slots<'a>(facts: impl IntoIterator<Item = &'a Fact>) -> Vec<B256> {
+    let mut slots = Vec::new();
     for fact in facts {
         fact.slots(&mut slots);
     }

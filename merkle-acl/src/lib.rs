@@ -3,9 +3,12 @@
 //! A threshold KMS node may not take anybody's word for "this user may decrypt that ciphertext". This crate is the check it makes
 //! alone, from bytes anyone may hand it: a block header, the ACL contract's account under the header's state root, and storage slots under
 //! that account. [`verify`] answers with the facts, or with the first reason against them. What it does not decide is whether the block
-//! itself is final on its chain: compare [`Anchor::hash`] with what you trust.
+//! itself is final on its chain: [`trust::accept`] does, or compare [`Anchor::hash`] with what you trust.
 //!
-//! Pure: no I/O, no clock, no logs, no serialisation format. [`range`] holds the Merkle mountain range of grants.
+//! [`AclBlock`] is the same check in two steps: the block once, then any number of requests under it, whose grants may also be proven by
+//! their path in the Merkle mountain range of all grants ([`range`]).
+//!
+//! Pure: no I/O, no clock, no logs, no serialisation format.
 //!
 //! ```
 //! use alloy_primitives::{Address, B64, B256, Bloom, U256, keccak256};
@@ -77,6 +80,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking"))]
 
 mod anchor;
+mod block;
+pub mod compact;
 mod error;
 mod facts;
 pub mod keys;
@@ -84,10 +89,12 @@ mod leaf;
 mod proof;
 pub mod range;
 mod slot;
+pub mod trust;
 
 pub use anchor::{Anchor, MAX_HEADER_BYTES, MAX_HEADER_FIELDS};
-pub use error::{AclError, HeaderError, TrieError};
-pub use facts::{ANY_CONTRACT, Fact, Grant, GrantKind, slots_for};
+pub use block::{AclBlock, AclProof, range_slots};
+pub use error::{AclError, HeaderError, ProofError, TrieError};
+pub use facts::{ANY_CONTRACT, Fact, Grant, GrantKind, fact_slots, slots_for};
 pub use keys::AclLayout;
 pub use leaf::{leaf_hash, node_hash};
 pub use proof::{AclEvidence, AclHost, MAX_FACTS, SlotProof, VerifiedFacts, verify};

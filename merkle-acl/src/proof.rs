@@ -1,6 +1,6 @@
 //! The one check a node makes before it believes the ACL: evidence in, facts out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 
@@ -47,7 +47,7 @@ pub struct AclEvidence {
     pub slots: Vec<SlotProof>,
 }
 
-/// Facts that hold in the anchor's block. Only [`verify`] makes one.
+/// Facts that hold in the anchor's block. Only [`verify`] and [`crate::AclBlock::facts`] make one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedFacts {
     anchor: Anchor,
@@ -56,6 +56,10 @@ pub struct VerifiedFacts {
 }
 
 impl VerifiedFacts {
+    pub(crate) fn new(anchor: Anchor, range_count: Option<u64>, wanted: &[Fact]) -> Self {
+        Self { anchor, range_count, facts: wanted.to_vec() }
+    }
+
     /// The block the facts hold in. Whether to trust this block is the caller's question.
     pub const fn anchor(&self) -> &Anchor {
         &self.anchor
@@ -77,7 +81,8 @@ impl VerifiedFacts {
 ///
 /// Order of checks: header, account and code, every slot proof, pause, then the facts in the order grants, delegations,
 /// permits, deny list. A slot nobody asked for, or proven twice, is refused. The caller still has to decide whether the
-/// anchor's hash is final on its chain.
+/// anchor's hash is final on its chain. Here every fact is proven by its slot; for grants by their path in the range, and for
+/// many requests under one block, see [`crate::AclBlock`].
 ///
 /// # Errors
 /// [`AclError`] for the first check that fails.
@@ -86,19 +91,21 @@ pub fn verify(evidence: &AclEvidence, acl: &AclHost, wanted: &[Fact]) -> Result<
         return Err(AclError::TooManyFacts { len: wanted.len(), max: MAX_FACTS });
     }
     let anchor = Anchor::from_header_rlp(&evidence.header)?;
-    let account = prove_account(anchor.state_root(), acl.address, &evidence.account)
+    let storage_root = open(&anchor, &evidence.account, acl)?;
+    let state = AclState::prove(storage_root, &slots_for(acl.layout, wanted), &evidence.slots)?;
+    let range_count = state.range_count(acl.layout)?;
+    state.check_all(wanted)?;
+    Ok(VerifiedFacts::new(anchor, range_count, wanted))
+}
+
+/// Account and code: the root of the ACL's storage in this block.
+pub(crate) fn open(anchor: &Anchor, account: &[Bytes], acl: &AclHost) -> Result<B256, AclError> {
+    let account = prove_account(anchor.state_root(), acl.address, account)
         .map_err(|reason| AclError::AccountProofInvalid { acl: acl.address, reason })?;
     if account.code_hash != acl.code_hash {
         return Err(AclError::AclCodeChanged { found: account.code_hash, expected: acl.code_hash });
     }
-    let state = AclState::prove(account.storage_root, acl.layout, wanted, &evidence.slots)?;
-    let range_count = state.range_count(acl.layout)?;
-    let mut facts: Vec<&Fact> = wanted.iter().collect();
-    facts.sort_by_key(|fact| rank(fact));
-    for fact in facts {
-        state.check(fact)?;
-    }
-    Ok(VerifiedFacts { anchor, range_count, facts: wanted.to_vec() })
+    Ok(account.storage_root)
 }
 
 /// Order in which facts are checked, so that every node names the same refusal.
@@ -111,12 +118,19 @@ const fn rank(fact: &Fact) -> u8 {
     }
 }
 
-/// Proven words of the ACL's storage, by slot.
-struct AclState(BTreeMap<B256, U256>);
+/// Proven words of the ACL's storage, by slot, and grants proven without one.
+pub(crate) struct AclState {
+    words: BTreeMap<B256, U256>,
+    shown: BTreeSet<Grant>,
+}
 
 impl AclState {
-    fn prove(root: B256, layout: AclLayout, wanted: &[Fact], proofs: &[SlotProof]) -> Result<Self, AclError> {
-        let needed = slots_for(layout, wanted);
+    /// Proves exactly the slots of `needed` (sorted), each once.
+    pub(crate) fn prove<'a>(
+        root: B256,
+        needed: &[B256],
+        proofs: impl IntoIterator<Item = &'a SlotProof>,
+    ) -> Result<Self, AclError> {
         let mut words = BTreeMap::new();
         for SlotProof { slot, nodes } in proofs {
             if needed.binary_search(slot).is_err() {
@@ -131,16 +145,28 @@ impl AclState {
         }
         match needed.iter().find(|slot| !words.contains_key(*slot)) {
             Some(slot) => Err(AclError::SlotProofMissing { slot: *slot }),
-            None => Ok(Self(words)),
+            None => Ok(Self { words, shown: BTreeSet::new() }),
         }
     }
 
-    fn word(&self, slot: B256) -> Result<U256, AclError> {
-        self.0.get(&slot).copied().ok_or(AclError::SlotProofMissing { slot })
+    /// Adds grants whose place in the range was proven.
+    pub(crate) fn with_shown(self, shown: BTreeSet<Grant>) -> Self {
+        Self { shown, ..self }
+    }
+
+    /// Checks every fact, in the order of the policy.
+    pub(crate) fn check_all(&self, wanted: &[Fact]) -> Result<(), AclError> {
+        let mut facts: Vec<&Fact> = wanted.iter().collect();
+        facts.sort_by_key(|fact| rank(fact));
+        facts.into_iter().try_for_each(|fact| self.check(fact))
+    }
+
+    pub(crate) fn word(&self, slot: B256) -> Result<U256, AclError> {
+        self.words.get(&slot).copied().ok_or(AclError::SlotProofMissing { slot })
     }
 
     /// Refuses a paused ACL; the count of the range if there is one.
-    fn range_count(&self, layout: AclLayout) -> Result<Option<u64>, AclError> {
+    pub(crate) fn range_count(&self, layout: AclLayout) -> Result<Option<u64>, AclError> {
         let slot = layout.pause_slot();
         let value = self.word(slot)?;
         let [count, flags, upper @ ..] = value.into_limbs();
@@ -180,6 +206,9 @@ impl AclState {
     }
 
     fn granted(&self, grant: &Grant) -> Result<(), AclError> {
+        if self.shown.contains(grant) {
+            return Ok(());
+        }
         let slot = grant.slot();
         let value = self.word(slot)?;
         match value.try_into() {

@@ -1,11 +1,12 @@
 //! The mountain range of grants: a row of perfect trees ("peaks"), one for each set bit of the count.
 //!
-//! rs_merkle does the paths inside one peak. Handed to a caller as it is, it accepts repeated indices, a leaf count chosen by
+//! rs_merkle checks the paths inside one peak. Handed to a caller as it is, it accepts repeated indices, a leaf count chosen by
 //! the prover (an inner node then passes for a leaf) and trailing hashes; [`RangeProof::verify`] is the one door and closes these:
-//! one leaf, level computed from index and count, exactly that many siblings.
+//! one leaf, level computed from index and count, exactly that many siblings. It rebuilds a tree for every proof it makes, so
+//! [`MountainRange`] keeps the nodes itself; tests hold its paths to those of rs_merkle.
 
 use alloy_primitives::B256;
-use rs_merkle::{Hasher, MerkleProof, MerkleTree};
+use rs_merkle::{Hasher, MerkleProof};
 
 use crate::leaf::node_hash;
 
@@ -34,6 +35,12 @@ pub enum RangeError {
         /// Level of the covering peak.
         expected: u8,
     },
+    /// The block's state proof does not cover the peak the leaf lies under.
+    #[error("peak of level {0} is not proven")]
+    NoPeak(u8),
+    /// The ACL keeps no range.
+    #[error("this ACL keeps no range")]
+    NoRange,
     /// Leaf and path do not lead to the peak.
     #[error("the path does not lead to the peak")]
     WrongPeak,
@@ -82,51 +89,80 @@ impl RangeProof {
     }
 }
 
-/// The range as one who follows the grants in order holds it: all leaves, and the peaks of their count.
+/// The range as one who follows the grants in order holds it: every node of every tree, two hashes a grant.
+///
+/// Nodes are final once they are there, so proofs can also be made for the count of an earlier block.
 #[derive(Debug, Clone, Default)]
 pub struct MountainRange {
-    leaves: Vec<[u8; 32]>,
+    /// `layers[l][i]`: root over leaves i·2^l … (i+1)·2^l − 1.
+    layers: Vec<Vec<B256>>,
 }
 
 impl MountainRange {
-    /// Appends one leaf.
+    /// Appends one leaf: as many hashes as the count has trailing one bits, at most log2 of the count.
     pub fn append(&mut self, leaf: B256) {
-        self.leaves.push(leaf.0);
+        let mut node = Some(leaf);
+        let mut level = 0;
+        while let Some(hash) = node {
+            if level == self.layers.len() {
+                self.layers.push(Vec::new());
+            }
+            node = self.layers.get_mut(level).and_then(|layer| {
+                let left = (layer.len() % 2 == 1).then(|| layer.last().copied()).flatten();
+                layer.push(hash);
+                left.map(|left| node_hash(left, hash))
+            });
+            level += 1;
+        }
     }
 
     /// Number of leaves.
     pub fn count(&self) -> u64 {
-        self.leaves.len() as u64
+        self.layers.first().map_or(0, Vec::len) as u64
     }
 
-    /// The peak of this level, if the count has that bit. Hashes all leaves below it.
+    /// Forgets the leaves from `count` on, as a reorganised chain has.
+    pub fn truncate(&mut self, count: u64) {
+        for (level, layer) in self.layers.iter_mut().enumerate() {
+            layer.truncate(usize::try_from(count).unwrap_or(usize::MAX) >> level);
+        }
+        self.layers.retain(|layer| !layer.is_empty());
+    }
+
+    /// The peak of this level, if the count has that bit.
     pub fn peak(&self, level: u8) -> Option<B256> {
-        let count = self.count();
-        let width = 1u64.checked_shl(u32::from(level)).filter(|width| count & width != 0)?;
-        // Peaks stand from the left in falling size: what the higher bits count comes before this one.
-        let start = count & !(width | (width - 1));
-        self.tree(start, width)?.root().map(B256::from)
+        self.peak_at(level, self.count())
     }
 
-    /// Proof for the leaf at `index` under the current count. Hashes all leaves of its peak.
+    /// The peak of this level when there were `count` leaves; `None` if that count has no such bit or is not reached.
+    pub fn peak_at(&self, level: u8, count: u64) -> Option<B256> {
+        let live = count.checked_shr(level.into()).filter(|trees| trees & 1 == 1 && count <= self.count())?;
+        self.node(level.into(), live - 1)
+    }
+
+    /// Proof for the leaf at `index` under the current count.
     ///
     /// # Errors
     /// [`RangeError::OutOfRange`].
     pub fn prove(&self, index: u64) -> Result<RangeProof, RangeError> {
-        let count = self.count();
-        let outside = RangeError::OutOfRange { index, count };
-        let width = 1u64 << covering_level(index, count)?;
-        let start = index - index % width;
-        let tree = self.tree(start, width).ok_or(outside)?;
-        let position = usize::try_from(index - start).map_err(|_| outside)?;
-        let path = tree.proof(&[position]).proof_hashes().iter().map(|hash| B256::from(*hash)).collect();
-        Ok(RangeProof { index, path })
+        self.prove_at(index, self.count())
     }
 
-    fn tree(&self, start: u64, width: u64) -> Option<MerkleTree<NodeHasher>> {
-        let start = usize::try_from(start).ok()?;
-        let end = start.checked_add(usize::try_from(width).ok()?)?;
-        Some(MerkleTree::from_leaves(self.leaves.get(start..end)?))
+    /// Proof for the leaf at `index` as it was when there were `count` leaves.
+    ///
+    /// # Errors
+    /// [`RangeError::OutOfRange`]; also if `count` is not reached.
+    pub fn prove_at(&self, index: u64, count: u64) -> Result<RangeProof, RangeError> {
+        let level = covering_level(index, count)?;
+        let siblings = (0..level).map(|level| self.node(level.into(), (index >> level) ^ 1));
+        match siblings.collect::<Option<Vec<B256>>>() {
+            Some(path) if count <= self.count() => Ok(RangeProof { index, path }),
+            _ => Err(RangeError::OutOfRange { index, count: self.count() }),
+        }
+    }
+
+    fn node(&self, level: usize, position: u64) -> Option<B256> {
+        self.layers.get(level)?.get(usize::try_from(position).ok()?).copied()
     }
 }
 

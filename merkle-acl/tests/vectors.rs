@@ -1,4 +1,5 @@
-//! The slots and words of `vectors/acl-slots.json`, which the contract's own tests reproduce, mean here what they mean there.
+//! The slots and words of `vectors/acl-slots.json` and the leaves and proofs of `vectors/acl-range.json`, which the contracts'
+//! own tests reproduce, mean here what they mean there.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod common;
@@ -7,12 +8,20 @@ use std::path::Path;
 
 use alloy_primitives::{Address, B256, U256};
 use common::Chain;
-use merkle_acl::{AclError, AclLayout, Fact, Grant, keys, verify};
+use merkle_acl::{
+    AclError, AclLayout, Fact, Grant, keys, leaf_hash, node_hash,
+    range::{RangeProof, covering_level},
+    verify,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 fn vectors() -> Value {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/acl-slots.json");
+    read("acl-slots.json")
+}
+
+fn read(name: &str) -> Value {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors").join(name);
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
@@ -93,4 +102,40 @@ fn namespaces_are_those_of_the_contract() {
     assert_eq!(keys::RANGE_NAMESPACE, field::<B256>(namespaces, "aclRange"));
     // Erased to the last byte, as ERC-7201 has it.
     assert_eq!(U256::from_be_bytes(keys::RANGE_NAMESPACE.0).byte(0), 0);
+}
+
+fn grant(row: &Value) -> Option<Grant> {
+    let kind = number(row, "kind").try_into().unwrap();
+    Grant::from_leaf(kind, field(row, "handle"), field(row, "subject"))
+}
+
+/// Whether the proof of this row is accepted here.
+fn proven(row: &Value) -> bool {
+    let proof = RangeProof { index: number(row, "index"), path: field(row, "path") };
+    grant(row).is_some_and(|grant| proof.verify(leaf_hash(&grant), number(row, "count"), field(row, "peak")).is_ok())
+}
+
+#[test]
+fn leaves_and_nodes_are_those_of_the_contract() {
+    let vectors = read("acl-range.json");
+    for row in vectors["grants"].as_array().unwrap() {
+        assert_eq!(leaf_hash(&grant(row).unwrap()), field::<B256>(row, "leaf"), "{row}");
+    }
+    let node = &vectors["nodes"][0];
+    assert_eq!(node_hash(field(node, "left"), field(node, "right")), field::<B256>(node, "node"));
+}
+
+#[test]
+fn proofs_the_contract_accepts_are_accepted_and_no_other() {
+    let vectors = read("acl-range.json");
+    let (sound, spoilt) = (vectors["proofs"].as_array().unwrap(), vectors["refused"].as_array().unwrap());
+    assert!(sound.len() >= 30 && spoilt.len() >= 20);
+    for row in sound {
+        let level = covering_level(number(row, "index"), number(row, "count")).unwrap();
+        assert_eq!(u64::from(level), number(row, "level"));
+        assert!(proven(row), "{row}");
+    }
+    for row in spoilt {
+        assert!(!proven(row), "{row}");
+    }
 }

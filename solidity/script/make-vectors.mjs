@@ -1,4 +1,4 @@
-// Writes vectors/eip712.json and vectors/acl-slots.json, with ethers doing the hashing, so that neither the contracts nor the
+// Writes vectors/eip712.json, vectors/acl-slots.json and vectors/acl-range.json, with ethers doing the hashing, so that neither the contracts nor the
 // Rust crates are the judge of themselves. Run from the project's root: npm run vectors
 import { AbiCoder, TypedDataEncoder, concat, keccak256, toBeHex, toUtf8Bytes, zeroPadValue } from 'ethers';
 import { writeFileSync } from 'node:fs';
@@ -134,11 +134,93 @@ const slots = [
   delegation(bob, wildcard, MAX[64], 1001n, 1n),
   { fact: 'denied', account: bob, slot: at(plus(FACTS, 3), bob), value: value(1) },
   { fact: 'invalidatedBefore', account: alice, timestamp: '1799999999', slot: at(plus(FACTS, 4), alice), value: value(1799999999n) },
-  { fact: 'range', count: '0', paused: true, slot: RANGE, value: value(1n << 64n) },
-  { fact: 'peak', level: '0', slot: plus(RANGE, 1), value: value(0) },
+];
+
+// The range of grants: tagged leaves and nodes; the peak that covers a leaf is the root of an aligned run of leaves.
+const PERSISTENT = 1;
+const PUBLIC = 2;
+const NOBODY = '0x' + '00'.repeat(20);
+const grant = (kind, ofHandle, subject) =>
+  ({ kind: decimal(kind), handle: ofHandle, subject, leaf: keccak256(concat(['0x0001', toBeHex(kind, 1), ofHandle, subject])) });
+const node = (left, right) => keccak256(concat(['0x01', left, right]));
+const root = (leaves) => leaves.length === 1
+  ? leaves[0]
+  : node(root(leaves.slice(0, leaves.length / 2)), root(leaves.slice(leaves.length / 2)));
+const siblings = (leaves, index) => {
+  if (leaves.length === 1) return [];
+  const half = leaves.length / 2;
+  const [own, other] = index < half ? [leaves.slice(0, half), leaves.slice(half)] : [leaves.slice(half), leaves.slice(0, half)];
+  return [...siblings(own, index % half), root(other)];
+};
+/// The longest aligned run of a power of two of leaves, the last of a row of falling sizes that starts at 0, with `index` in it.
+const mountain = (leaves, index) => {
+  let start = 0;
+  for (let level = 40; level >= 0; level--) {
+    const width = 2 ** level;
+    if (leaves.length - start < width) continue;
+    if (index < start + width) return { level, start, run: leaves.slice(start, start + width) };
+    start += width;
+  }
+  throw new Error(`leaf ${index} of ${leaves.length}`);
+};
+
+// What the slots above have granted when the vectors are used in order, seen as leaves.
+const granted = slots.flatMap((row) => row.fact === 'persistent' ? [grant(PERSISTENT, row.handle, row.account)]
+  : row.fact === 'public' ? [grant(PUBLIC, row.handle, NOBODY)] : []).map((entry) => entry.leaf);
+slots.push(
+  { fact: 'range', count: decimal(granted.length), paused: true, slot: RANGE, value: value(1n << 64n | BigInt(granted.length)) },
+  // Four grants: levels 0 and 1 are stale, level 2 is live.
+  { fact: 'peak', level: '0', slot: plus(RANGE, 1), value: granted[2] },
+  { fact: 'peak', level: '1', slot: plus(RANGE, 2), value: root(granted.slice(0, 2)) },
+  { fact: 'peak', level: '2', slot: plus(RANGE, 3), value: root(granted) },
   { fact: 'peak', level: '40', slot: plus(RANGE, 41), value: value(0) },
+);
+
+const grants = [
+  grant(PERSISTENT, '0x' + '11'.repeat(32), '0x' + '22'.repeat(20)),
+  grant(PUBLIC, '0x' + '11'.repeat(32), NOBODY),
+  grant(PERSISTENT, '0x' + '11'.repeat(32), NOBODY),
+  ...[...Array(10).keys()].map((i) => i % 3 === 2 ? grant(PUBLIC, handle(`grant ${i}`, 5), NOBODY)
+    : grant(PERSISTENT, handle(`grant ${i}`, 5), address(`grantee ${i}`))),
+];
+const proofOf = (index, count) => {
+  const { level, start, run } = mountain(grants.slice(0, count).map((entry) => entry.leaf), index);
+  const { kind, handle: ofHandle, subject } = grants[index];
+  return { kind, handle: ofHandle, subject, index: decimal(index), count: decimal(count), level: decimal(level),
+    peak: root(run), path: siblings(run, index - start) };
+};
+const proofs = [1, 2, 3, 7, 8, 13].flatMap((count) => [...Array(count).keys()].map((index) => proofOf(index, count)));
+const spoilt = (claim, change) => {
+  const base = proofOf(4, 13);
+  return { claim, ...base, ...change(base) };
+};
+const alone = ({ kind, handle, subject, leaf }) => ({ kind, handle, subject, index: '0', count: '1', level: '0', peak: leaf, path: [] });
+const leafAt = (index) => grants[index].leaf;
+const refused = [
+  spoilt('another kind', () => ({ kind: '2' })),
+  // The next two stand in a range as leaves, which no ACL would have appended.
+  spoilt('a kind that does not exist', ({ handle, subject }) => alone(grant(3, handle, subject))),
+  spoilt('a public grant with a subject', ({ handle }) => alone(grant(PUBLIC, handle, address('grantee 0')))),
+  spoilt('a grant to the zero address as a public one', () => ({ ...proofOf(2, 13), kind: '2' })),
+  spoilt('another handle', () => ({ handle: handle('another', 5) })),
+  spoilt('another subject', () => ({ subject: address('another') })),
+  spoilt('another index', () => ({ index: '5' })),
+  spoilt('an index in another mountain', () => ({ index: '9' })),
+  spoilt('an index at the count', () => ({ index: '13' })),
+  spoilt('an index far past the count', () => ({ index: decimal(MAX[64]) })),
+  spoilt('an empty range', () => ({ count: '0' })),
+  spoilt('a count of another shape', () => ({ count: '7' })),
+  spoilt('the peak of another mountain', () => ({ peak: proofOf(8, 13).peak })),
+  spoilt('a zero peak', () => ({ peak: value(0) })),
+  spoilt('a path with a hash too many', ({ path }) => ({ path: [...path, leafAt(0)] })),
+  spoilt('a path with a hash too few', ({ path }) => ({ path: path.slice(0, -1) })),
+  spoilt('no path', () => ({ path: [] })),
+  spoilt('two siblings swapped', ({ path }) => ({ path: [path[1], path[0], path[2]] })),
+  spoilt('a sibling of another leaf', ({ path }) => ({ path: [leafAt(0), ...path.slice(1)] })),
+  spoilt('a level above the bound', ({ path }) => ({ count: decimal(1n << 41n), path: [...path, ...Array(38).fill(value(1))] })),
 ];
 
 const write = (file, content) => writeFileSync(file, JSON.stringify(content, null, 2) + '\n');
 write('vectors/eip712.json', { vectors: eip712 });
 write('vectors/acl-slots.json', { namespaces: { acl: FACTS, aclRange: RANGE }, slots });
+write('vectors/acl-range.json', { nodes: [{ left: leafAt(0), right: leafAt(1), node: node(leafAt(0), leafAt(1)) }], grants, proofs, refused });

@@ -4,11 +4,14 @@ pragma solidity ^0.8.28;
 import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
 
 import {IACL} from "./interfaces/IACL.sol";
+import {IGrantRange} from "./interfaces/IGrantRange.sol";
+import {AclProofs} from "./libraries/AclProofs.sol";
 import {AclStorage} from "./libraries/AclStorage.sol";
+import {MountainRange} from "./libraries/MountainRange.sol";
 import {Owned} from "./Owned.sol";
 
 /// Immutable code. Neither owner nor pauser can grant or take back a permission, or replace the executor.
-contract ACL is IACL, Owned, Multicall {
+contract ACL is IACL, IGrantRange, Owned, Multicall {
     /// As contract address of a delegation: every contract. No contract can stand there.
     address public constant WILDCARD_DELEGATION_ADDRESS = address(type(uint160).max);
 
@@ -33,7 +36,11 @@ contract ACL is IACL, Owned, Multicall {
     function allow(bytes32 handle, address account) external whenNotPaused {
         _requireNotDenied();
         _requireAllowed(handle);
-        AclStorage.facts().persistent[handle][account] = true;
+        mapping(address account => bool) storage allowed = AclStorage.facts().persistent[handle];
+        if (!allowed[account]) {
+            allowed[account] = true;
+            _append(AclProofs.PERSISTENT, handle, account);
+        }
         emit Allowed(msg.sender, account, handle);
     }
 
@@ -53,8 +60,11 @@ contract ACL is IACL, Owned, Multicall {
         _requireNotDenied();
         AclStorage.Facts storage $ = AclStorage.facts();
         for (uint256 i = 0; i < handlesList.length; ++i) {
-            _requireAllowed(handlesList[i]);
-            $.publiclyDecryptable[handlesList[i]] = true;
+            bytes32 handle = handlesList[i];
+            _requireAllowed(handle);
+            if ($.publiclyDecryptable[handle]) continue;
+            $.publiclyDecryptable[handle] = true;
+            _append(AclProofs.PUBLIC, handle, address(0));
         }
         emit AllowedForDecryption(msg.sender, handlesList);
     }
@@ -159,6 +169,26 @@ contract ACL is IACL, Owned, Multicall {
         return AclStorage.facts().invalidatedBefore[account];
     }
 
+    function grantCount() external view returns (uint64) {
+        return AclStorage.range().count;
+    }
+
+    function grantPeak(uint256 level) external view returns (bytes32) {
+        return AclStorage.range().peaks[level];
+    }
+
+    function isGrantProven(uint8 kind, bytes32 handle, address subject, uint64 index, bytes32[] calldata path)
+        external
+        view
+        returns (bool)
+    {
+        AclStorage.Range storage $ = AclStorage.range();
+        uint64 count = $.count;
+        if (index >= count) return false;
+        AclProofs.Grant memory grant = AclProofs.Grant({kind: kind, handle: handle, subject: subject});
+        return AclProofs.verify(grant, index, path, count, $.peaks[AclProofs.levelOf(index, count)]);
+    }
+
     /// The contract whose results get their first permission without asking.
     function getFHEVMExecutorAddress() external view returns (address) {
         return _executor;
@@ -187,6 +217,14 @@ contract ACL is IACL, Owned, Multicall {
     /// Whether grants and operations are stopped.
     function paused() public view returns (bool) {
         return AclStorage.range().paused;
+    }
+
+    /// Enters a grant that was not there before: each has one leaf, and nobody makes the range grow by repeating one.
+    function _append(uint8 kind, bytes32 handle, address subject) private {
+        AclStorage.Range storage $ = AclStorage.range();
+        uint64 count = $.count;
+        MountainRange.append($.peaks, count, MountainRange.leaf(kind, handle, subject));
+        $.count = count + 1;
     }
 
     /// Enters one change of the caller's delegation in its block and counter; the expiry is the caller's to set.

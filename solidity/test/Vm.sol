@@ -32,6 +32,7 @@ interface Vm {
     function roll(uint256 number) external;
     function warp(uint256 time) external;
     function load(address account, bytes32 slot) external view returns (bytes32);
+    function cool(address account) external;
     function lastCallGas() external view returns (Gas memory);
     function assume(bool condition) external pure;
     function snapshotValue(string calldata group, string calldata name, uint256 value) external;

@@ -45,6 +45,18 @@ pub fn ciphertext_domain(host: &HostChain) -> Eip712Domain {
     domain("tKMS Ciphertext", host.chain_id, host.contracts.acl, Some(host.host_id()))
 }
 
+/// Domain of what attesters sign about blocks; the host id is its salt.
+#[must_use]
+pub fn header_domain(host: &HostChain) -> Eip712Domain {
+    domain("tKMS Header", host.chain_id, host.contracts.acl, Some(host.host_id()))
+}
+
+/// The digest an attester of this host signs. `finality`: 1 finalized, 2 safe, 3 so many blocks deep; `depth` is 0 but for 3.
+#[must_use]
+pub fn header_digest(attestation: &HeaderAttestation, host: &HostChain) -> B256 {
+    attestation.eip712_signing_hash(&header_domain(host))
+}
+
 /// The digest a wallet signs for this request: the delegated struct if it names a delegator.
 #[must_use]
 pub fn permit_digest(request: &UserRequest, domain: &Eip712Domain) -> B256 {

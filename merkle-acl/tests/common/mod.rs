@@ -1,12 +1,18 @@
 //! A chain's state built from scratch: storage and account tries with their proofs, and a header over them.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod mainnet;
+
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
 use alloy_rlp::Header;
 use alloy_trie::{HashBuilder, Nibbles, TrieAccount, proof::ProofRetainer};
-use merkle_acl::{AclEvidence, AclHost, AclLayout, Fact, SlotProof, slots_for};
+use k256::ecdsa::SigningKey;
+use merkle_acl::{
+    AclEvidence, AclHost, AclLayout, AclProof, Fact, Grant, SlotProof, keys, leaf_hash, range::MountainRange,
+    range_slots, slots_for,
+};
 
 /// Root of the trie over these (unhashed key, RLP value) pairs, and the proof of each wanted key, present or not.
 pub fn trie(pairs: &[(Vec<u8>, Vec<u8>)], wanted: &[Vec<u8>]) -> (B256, Vec<Vec<Bytes>>) {
@@ -61,12 +67,14 @@ pub struct Chain {
     pub acl: AclHost,
     pub storage: BTreeMap<B256, U256>,
     pub neighbours: u8,
+    pub range: MountainRange,
+    pub grants: Vec<Grant>,
 }
 
 impl Chain {
     pub fn new(layout: AclLayout) -> Self {
         let acl = AclHost { address: Address::repeat_byte(0xac), code_hash: keccak256("the ACL's code"), layout };
-        Self { acl, storage: BTreeMap::new(), neighbours: 40 }
+        Self { acl, storage: BTreeMap::new(), neighbours: 40, range: MountainRange::default(), grants: Vec::new() }
     }
 
     /// A chain whose storage also holds many words nobody asks for, so that proofs have depth.
@@ -84,6 +92,33 @@ impl Chain {
     pub fn grant(&mut self, fact: Fact) -> &mut Self {
         let Fact::Granted(grant) = fact else { panic!("only grants are set like this") };
         self.set(grant.slot(), U256::ONE)
+    }
+
+    /// Does what the contract does for a new permanent grant: mapping, peaks (stale ones stay) and count.
+    pub fn append(&mut self, grant: Grant) -> &mut Self {
+        let before = self.range.count();
+        self.range.append(leaf_hash(&grant));
+        self.grants.push(grant);
+        let level = u8::try_from(before.trailing_ones()).unwrap();
+        self.set(keys::range_peak(level), self.range.peak(level).unwrap().into());
+        self.set(keys::RANGE_NAMESPACE, U256::from(before + 1));
+        self.set(grant.slot(), U256::ONE)
+    }
+
+    /// A path for a grant that was appended.
+    pub fn path(&self, grant: Grant) -> AclProof {
+        let index = self.grants.iter().position(|other| *other == grant).unwrap();
+        AclProof::Path { grant, path: self.range.prove(index as u64).unwrap() }
+    }
+
+    /// A proof of one slot.
+    pub fn slot(&self, slot: B256) -> AclProof {
+        AclProof::Slot(self.evidence_for(&[slot]).slots.remove(0))
+    }
+
+    /// Honest evidence for the block itself: the first word and every live peak.
+    pub fn block(&self) -> AclEvidence {
+        self.evidence_for(&range_slots(self.acl.layout, self.range.count()))
     }
 
     /// Honest evidence for these facts.
@@ -116,4 +151,27 @@ impl Chain {
         let (root, mut proofs) = trie(&pairs, &[wanted.to_vec()]);
         (root, proofs.remove(0))
     }
+}
+
+/// The key of signer number `i`.
+pub fn key(i: u8) -> SigningKey {
+    SigningKey::from_slice(keccak256([i]).as_slice()).unwrap()
+}
+
+/// The address of signer number `i`.
+pub fn address(i: u8) -> Address {
+    Address::from_public_key(key(i).verifying_key())
+}
+
+/// Addresses of signers 1 to `n`, sorted.
+pub fn addresses(n: u8) -> Vec<Address> {
+    let mut all: Vec<_> = (1..=n).map(address).collect();
+    all.sort_unstable();
+    all
+}
+
+/// r ‖ s ‖ (base + parity) of signer number `i`.
+pub fn sign(i: u8, digest: B256, base: u8) -> Vec<u8> {
+    let (signature, parity) = key(i).sign_prehash_recoverable(digest.as_slice()).unwrap();
+    [signature.to_bytes().to_vec(), vec![base + parity.to_byte()]].concat()
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
+import {PEAKS} from "./MountainRange.sol";
+
 /// Where the ACL keeps its facts. Nodes prove these very slots, so fields are appended and never moved; the formulas and
 /// examples stand in vectors/acl-slots.json.
 library AclStorage {
@@ -20,11 +22,13 @@ library AclStorage {
         mapping(address account => uint256) invalidatedBefore;
     }
 
-    /// The word nodes read with every request; the peaks of the grants' range follow it, one slot each.
+    /// The word nodes read with every request: bits 0-63 number of grants, bit 64 pause. The peaks of the grants' range
+    /// follow it, one slot each.
     /// @custom:storage-location erc7201:tkms.storage.AclRange
     struct Range {
         uint64 count;
         bool paused;
+        bytes32[PEAKS] peaks;
     }
 
     bytes32 internal constant FACTS = 0xa688f31953c2015baaf8c0a488ee1ee22eb0e05273cc1fd31ea4cbee42febc00;

@@ -25,11 +25,15 @@ contract AclSlotsTest is Base {
             entry = string.concat(".slots[", vm.toString(count), "]");
             bytes32 slot = word("slot");
             bytes32 value = word("value");
-            if (value != 0) vm.assertNotEq(vm.load(ACL_ADDRESS, slot), value, "true before it was made so");
-            make(keccak256(bytes(text("fact"))));
+            bytes32 fact = keccak256(bytes(text("fact")));
+            // Peaks are what the grants before them have left.
+            if (fact != keccak256("peak")) {
+                vm.assertNotEq(vm.load(ACL_ADDRESS, slot), value, "true before it was made so");
+            }
+            make(fact);
             vm.assertEq(vm.load(ACL_ADDRESS, slot), value, text("fact"));
         }
-        vm.assertGe(count, 11);
+        vm.assertGe(count, 13);
     }
 
     function make(bytes32 fact) private {

@@ -4,8 +4,8 @@ use crate::cluster::cluster;
 use alloy_primitives::{Address, B256, Bytes, U256, b256, hex};
 use alloy_sol_types::SolStruct;
 use tkms_types::typed_data::{
-    PublicDecryptVerification, ciphertext_domain, decryption_domain, input_domain, permit_digest, permit_domain,
-    public_answer_digest, recover, user_answer_digest, user_link,
+    HeaderAttestation, PublicDecryptVerification, ciphertext_domain, decryption_domain, header_digest, header_domain,
+    input_domain, permit_digest, permit_domain, public_answer_digest, recover, user_answer_digest, user_link,
 };
 use tkms_types::{FheType, Handle, HandlePair, UserRequest};
 
@@ -30,6 +30,40 @@ fn attestations_of_ciphertexts_are_salted_with_the_host() {
     assert_eq!(domain.salt, Some(host.host_id()));
     assert_eq!(domain.verifying_contract, Some(host.contracts.acl));
     assert_eq!(domain.chain_id, Some(U256::from(host.chain_id)));
+}
+
+#[test]
+fn attestations_of_headers_bind_the_host_and_every_field() {
+    let cluster = cluster(4);
+    let (host, mut other) = (&cluster.chains[0], cluster.chains[0].clone());
+    let domain = header_domain(host);
+    assert_eq!((domain.name.as_deref(), domain.salt), (Some("tKMS Header"), Some(host.host_id())));
+    assert_eq!(domain.verifying_contract, Some(host.contracts.acl));
+    let attestation = || HeaderAttestation {
+        attesterSetId: B256::repeat_byte(1),
+        number: 2,
+        blockHash: B256::repeat_byte(3),
+        stateRoot: B256::repeat_byte(4),
+        timestamp: 5,
+        finality: 1,
+        depth: 0,
+    };
+    let original = header_digest(&attestation(), host);
+    let changed = |change: fn(&mut HeaderAttestation)| {
+        let mut attestation = attestation();
+        change(&mut attestation);
+        header_digest(&attestation, host)
+    };
+    assert_ne!(original, changed(|a| a.attesterSetId = B256::ZERO));
+    assert_ne!(original, changed(|a| a.number = 3));
+    assert_ne!(original, changed(|a| a.blockHash = B256::ZERO));
+    assert_ne!(original, changed(|a| a.stateRoot = B256::ZERO));
+    assert_ne!(original, changed(|a| a.timestamp = 6));
+    assert_ne!(original, changed(|a| a.finality = 2));
+    assert_ne!(original, changed(|a| a.depth = 1));
+    // A fork or a restarted devnet has the same id and addresses, and another checkpoint.
+    other.checkpoint_hash = B256::repeat_byte(9);
+    assert_ne!(original, header_digest(&attestation(), &other));
 }
 
 fn request(delegator: Option<Address>) -> UserRequest {
