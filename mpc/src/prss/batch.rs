@@ -142,18 +142,6 @@ impl<R: Ring> Draws<R> {
         sums
     }
 
-    /// Zero-sharings with χ in the base ring: what the rule forbids, for the test that shows why.
-    #[cfg(test)]
-    pub(crate) fn zeros_in_the_base_ring(&mut self, count: usize) -> Zeroizing<Vec<R>> {
-        let mut sums = Zeroizing::new(vec![R::ZERO; count]);
-        for subset in &mut self.subsets {
-            for power in &subset.powers {
-                subset.zero.words::<R>(&mut sums, |sums, words| R::add_scaled(sums, *power, words));
-            }
-        }
-        sums
-    }
-
     /// Double sharings: the same uniform elements with degree t and with degree 2t.
     pub fn double_shares(&mut self, count: usize) -> (Zeroizing<Vec<R>>, Zeroizing<Vec<R>>) {
         let low = self.ring_shares(count);
