@@ -14,8 +14,21 @@ async fn main() -> ExitCode {
     match tkms::commands::run(cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            tracing::error!("{}", explain(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes, in one line. Many repeat their cause in their own words; that is said once.
+fn explain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |mut words, cause| {
+        if !words.contains(&cause) {
+            if !words.is_empty() {
+                words.push_str(": ");
+            }
+            words.push_str(&cause);
+        }
+        words
+    })
 }

@@ -10,6 +10,7 @@
 mod callbacks;
 mod contracts;
 mod faults;
+mod official_client;
 mod public_decrypt;
 mod refusals;
 mod restarts;
