@@ -5,27 +5,10 @@
 mod common;
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
-use common::Chain;
+use common::{Chain, Dice, setting};
 use merkle_acl::{AclBlock, AclEvidence, AclLayout, AclProof, Fact, Grant, SlotProof, VerifiedFacts, keys};
 
 const USER: Address = Address::repeat_byte(0x22);
-
-/// SplitMix64: the same numbers everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % sides as u64).unwrap()
-    }
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
-}
 
 /// Everything a request carries about one block, and what it claims.
 #[derive(Clone)]

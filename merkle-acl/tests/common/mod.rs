@@ -175,3 +175,22 @@ pub fn sign(i: u8, digest: B256, base: u8) -> Vec<u8> {
     let (signature, parity) = key(i).sign_prehash_recoverable(digest.as_slice()).unwrap();
     [signature.to_bytes().to_vec(), vec![base + parity.to_byte()]].concat()
 }
+
+/// SplitMix64: the same numbers everywhere.
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// A number below `sides`.
+    pub fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % sides as u64).unwrap()
+    }
+}
+
+/// A number from the environment.
+pub fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
