@@ -23,7 +23,7 @@ build: setup ## compiles contracts and programs (8 minutes the first time: tfhe)
 	cargo build --release --workspace --all-targets
 
 demo: build ## a confidential token on a devnet of its own: mint, transfer, both decryptions, a node killed
-	target/release/tkms demo
+	target/release/tkms demo --dir target/demo --port-base 19545
 
 devnet: build ## Anvil, contracts, four nodes, coprocessor and oracle; stays up until Ctrl-C
 	target/release/tkms devnet
@@ -34,9 +34,10 @@ test: setup ## everything: Foundry tests, then the Rust tests with the end-to-en
 	cargo build --release --workspace --all-targets
 	cargo test --release --workspace --no-fail-fast
 
-nightly: setup ## as test, with deep fuzzing of the contracts
+nightly: setup ## as test, with deep fuzzing of the contracts and a million mutated proofs
+	$(FORGE) build
 	FOUNDRY_PROFILE=deep $(FORGE) test
-	$(MAKE) test
+	MERKLE_ACL_MUTATIONS=1000000 $(MAKE) test
 
 lint: setup layers tidy ## formatting, clippy, dependency rules, file budgets
 	cargo fmt --all --check
@@ -51,7 +52,7 @@ fmt: setup ## formats Rust and Solidity
 
 bench: build ## criterion benches and the table of stages; figures go to target/bench.json
 	cargo bench --workspace
-	target/release/tkms bench
+	target/release/tkms bench --dir target/demo --port-base 19545
 
 layers: ## fails if a pure crate depends on something it must not
 	tools/layers
