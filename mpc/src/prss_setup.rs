@@ -9,7 +9,7 @@ use crate::bounds::{FloodBounds, subsets};
 use crate::broadcast::BroadcastId;
 use crate::fault::{Abort, Evidence, Fault, Misuse, Owner, StepId};
 use crate::prss::{KEY_BYTES, PrssKeys, Subset, all_subsets, held_subsets, holds};
-use crate::ring::{Gr64, Ring as _};
+use crate::ring::Gr64;
 use crate::rounds::{Rounds, Say, Turn};
 use crate::shamir::{self, Received};
 use crate::tags;
