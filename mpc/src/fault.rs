@@ -60,6 +60,14 @@ pub enum Misuse {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// Items that are no multiple of four, or none, or more than a batch may hold.
+    #[error("{items} items; a batch has 4, 8 … {max}")]
+    Items {
+        /// Items given.
+        items: usize,
+        /// [`crate::preprocessing::MAX_ITEMS`].
+        max: usize,
+    },
     /// No secret to deal, or more than a run may hold.
     #[error("{secrets} secrets; a dealing has 1 to {max}")]
     Secrets {
@@ -148,6 +156,8 @@ pub enum Evidence {
     },
     /// A broadcast that reached us and not all, or others with another value.
     Split,
+    /// What it sent or showed is not what its keys of the batch make.
+    NotFromKeys,
     /// A dealing that the committee found inconsistent; its secrets count as 0.
     BadDealing,
 }

@@ -12,6 +12,7 @@
 //! | [`broadcast`] | reliable broadcast (Bracha 1987; Berman, Garay, Perry, FOCS 1989) | `docs/protocol/broadcast.md` |
 //! | [`vss`] | verifiable secret sharing (Ben-Or, Goldwasser, Wigderson, STOC 1988) | `docs/protocol/vss.md` |
 //! | [`prss_setup`] | PRSS keys without a dealer | `docs/protocol/prss-setup.md` |
+//! | [`preprocessing`] | random bits and triples in batches (Damgård, Nielsen, CRYPTO 2007) | `docs/protocol/preprocessing.md` |
 //! | [`bounds`] | noise, mask and message: the inequality behind every plaintext | "Correctness" |
 //!
 //! Names (context, epoch, key) are bound in the session id, `tkms_types::transcript::session_id`.
@@ -23,6 +24,7 @@ pub mod decrypt;
 pub mod fault;
 pub mod machine;
 pub mod phase;
+pub mod preprocessing;
 pub mod prss;
 pub mod prss_setup;
 pub mod ring;

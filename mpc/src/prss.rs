@@ -13,7 +13,7 @@ pub use batch::{BatchKeys, Draws};
 
 use crate::bounds::{BoundError, FloodBounds, subsets};
 use crate::fault::{Misuse, Owner};
-use crate::ring::Gr128;
+use crate::ring::{Gr128, Ring};
 use aes::cipher::{BlockEncrypt, Key, KeyInit};
 use aes::{Aes128Enc, Block};
 use std::fmt;
@@ -69,8 +69,7 @@ impl PrssKeys {
     /// Keys in ascending order of the owner's subsets.
     pub(crate) fn new(owner: Owner, keys: Zeroizing<Vec<[u8; KEY_BYTES]>>) -> Result<Self, BoundError> {
         FloodBounds::PRODUCTION.check(subsets(owner.committee))?;
-        let weights = held_subsets(owner).into_iter().map(|subset| weight(subset, owner)).collect();
-        Ok(Self { owner, keys, weights, summand_log: FloodBounds::PRODUCTION.summand_log() })
+        Ok(Self { owner, keys, weights: weights(owner), summand_log: FloodBounds::PRODUCTION.summand_log() })
     }
 
     /// Whose keys these are.
@@ -196,15 +195,17 @@ pub(crate) fn held_subsets(owner: Owner) -> Vec<Subset> {
     all_subsets(owner.committee).into_iter().filter(|subset| holds(*subset, owner.party)).collect()
 }
 
-/// f_A at the owner's point: degree t, 1 at 0, 0 at the t parties outside A.
-fn weight(subset: Subset, owner: Owner) -> Gr128 {
-    let own = Gr128::point(owner.party);
-    let outside = owner.committee.parties().filter(|party| !holds(subset, *party));
-    outside.fold(Gr128::ONE, |product, party| {
-        let zero_at = Gr128::point(party);
-        // −zero_at is an exceptional point but for its sign: always invertible
-        product * (own - zero_at) * (-zero_at).inverse().unwrap_or_default()
-    })
+/// f_A at the owner's point for every subset A it holds, ascending: degree t, 1 at 0, 0 at the t parties outside A.
+fn weights<R: Ring>(owner: Owner) -> Vec<R> {
+    let own = R::point(owner.party);
+    // −point is an exceptional point but for its sign: always invertible
+    let factor = |party| (own - R::point(party)) * (-R::point(party)).inverse().unwrap_or_default();
+    let factors: Vec<_> = owner.committee.parties().map(|party| (party, factor(party))).collect();
+    let weight = |subset: Subset| {
+        let outside = factors.iter().filter(|(party, _)| !holds(subset, *party));
+        outside.fold(R::ONE, |product, (_, factor)| product * *factor)
+    };
+    held_subsets(owner).into_iter().map(weight).collect()
 }
 
 #[cfg(test)]

@@ -25,6 +25,10 @@ pub trait Rounds {
     fn committee(&self) -> Committee;
     /// Whose place it is.
     fn me(&self) -> PartyId;
+    /// Whether a round lasts until this party has spoken, or the deadline.
+    fn waits_for(&self, _: PartyId) -> bool {
+        true
+    }
     /// The step that the current round belongs to.
     fn step_id(&self) -> StepId;
     /// Ends the current round. `heard` is in the order of parties, our own message included; `None` is silence.
@@ -149,7 +153,8 @@ impl<P: Rounds> Synchronous<P> {
     /// Ends rounds while everyone has spoken in them.
     fn advance(&mut self, step: &mut SyncStep<P>) {
         let everyone = |machine: &Self| {
-            machine.protocol.committee().parties().all(|party| machine.inbox.contains_key(&(machine.round, party)))
+            let mut awaited = machine.protocol.committee().parties().filter(|party| machine.protocol.waits_for(*party));
+            awaited.all(|party| machine.inbox.contains_key(&(machine.round, party)))
         };
         while !self.done && everyone(self) {
             self.close(step);

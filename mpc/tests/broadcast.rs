@@ -17,6 +17,11 @@ const SIZES: [usize; 4] = [4, 7, 10, 13];
 const LIMIT: usize = 100;
 type Run = SyncRun<BroadcastMsg>;
 
+/// Random runs: this many, or as many as the nightly asks for.
+fn runs(default: u64) -> u64 {
+    std::env::var("TKMS_MPC_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(default)
+}
+
 fn party(number: usize) -> PartyId {
     PartyId::new(number as u8).unwrap()
 }
@@ -212,7 +217,7 @@ fn votes_shown_to_one_party_do_not_split_the_others() {
 
 #[test]
 fn with_any_t_cheaters_honest_parties_agree() {
-    for seed in 0..400u64 {
+    for seed in 0..runs(400) {
         let n = SIZES[(seed % 4) as usize];
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let mut cheaters: Vec<PartyId> = Vec::new();

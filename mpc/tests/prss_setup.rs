@@ -17,6 +17,11 @@ const SIZES: [usize; 4] = [4, 7, 10, 13];
 type Run = SyncRun<SetupMsg>;
 type Report = SyncReport<Result<PrssKeys, Abort>>;
 
+/// Random runs: this many, or as many as the nightly asks for.
+fn runs(default: u64) -> u64 {
+    std::env::var("TKMS_MPC_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(default)
+}
+
 fn party(number: usize) -> PartyId {
     PartyId::new(number as u8).unwrap()
 }
@@ -158,7 +163,7 @@ fn more_than_t_silent_parties_are_named_and_there_are_no_keys() {
 
 #[test]
 fn with_any_t_cheaters_all_honest_parties_get_the_same_keys() {
-    for seed in 0..80u64 {
+    for seed in 0..runs(80) {
         // the largest committee costs as much as all others: it comes once in eight
         let n = [4, 7, 10, 4, 7, 10, 4, 13][(seed % 8) as usize];
         let mut rng = ChaCha20Rng::seed_from_u64(seed);

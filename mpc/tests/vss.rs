@@ -17,6 +17,11 @@ const SIZES: [usize; 4] = [4, 7, 10, 13];
 const COUNT: usize = 3;
 type Run<R> = SyncRun<VssMsg<R>>;
 
+/// Random runs: this many, or as many as the nightly asks for.
+fn runs(default: u64) -> u64 {
+    std::env::var("TKMS_MPC_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(default)
+}
+
 fn party(number: usize) -> PartyId {
     PartyId::new(number as u8).unwrap()
 }
@@ -213,7 +218,7 @@ fn a_crash_in_any_round_leaves_one_polynomial_for_every_dealer() {
 
 #[test]
 fn with_any_t_cheaters_every_dealing_is_one_polynomial() {
-    for seed in 0..160u64 {
+    for seed in 0..runs(160) {
         let n = SIZES[(seed % 4) as usize];
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let mut cheaters: Vec<PartyId> = Vec::new();

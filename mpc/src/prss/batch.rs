@@ -4,7 +4,7 @@
 //! A batch has a secret of its own for every subset, by a KDF from r_A. It can be shown to all when the batch is
 //! rejected, and tells nothing about r_A or any other batch. Every kind of sharing has its own AES key and counter.
 
-use super::{KEY_BYTES, PrssKeys, Subset, held_subsets, weight};
+use super::{KEY_BYTES, PrssKeys, Subset, held_subsets, weights};
 use crate::fault::Owner;
 use crate::ring::{DEGREE, Ring};
 use crate::tags;
@@ -65,22 +65,17 @@ impl BatchKeys {
     #[must_use]
     pub fn draws<R: Ring>(&self) -> Draws<R> {
         let at = R::point(self.owner.party);
-        let subset = |(subset, secret): (Subset, &[u8; KEY_BYTES])| {
-            let value = R::image(&weight(subset, self.owner));
-            let mut power = value;
+        let contexts = [tags::PRSS_RING, tags::PRSS_BASE, tags::PRSS_ZERO].map(|tag| Transcript::new(tag).finish().0);
+        let subset = |(weight, secret): (R, &[u8; KEY_BYTES])| {
+            let mut power = weight;
             let powers = (0..self.owner.committee.threshold().faults()).map(|_| {
                 power = power * at;
                 power
             });
-            SubsetDraws {
-                ring: Stream::new(secret, tags::PRSS_RING),
-                base: Stream::new(secret, tags::PRSS_BASE),
-                zero: Stream::new(secret, tags::PRSS_ZERO),
-                weight: value,
-                powers: powers.collect(),
-            }
+            let [ring, base, zero] = contexts.map(|context| Stream::new(secret, &context));
+            SubsetDraws { ring, base, zero, weight, powers: powers.collect() }
         };
-        let subsets = held_subsets(self.owner).into_iter().zip(self.secrets.iter()).map(subset).collect();
+        let subsets = weights(self.owner).into_iter().zip(self.secrets.iter()).map(subset).collect();
         Draws { subsets }
     }
 }
@@ -111,9 +106,10 @@ impl<R: Ring> Draws<R> {
     /// PRSS.Next: shares of uniform ring elements, degree t.
     pub fn ring_shares(&mut self, count: usize) -> Zeroizing<Vec<R>> {
         let mut sums = Zeroizing::new(vec![R::ZERO; count]);
+        let mut scratch = Scratch::new();
         for subset in &mut self.subsets {
             let weight = subset.weight;
-            subset.ring.elements(&mut sums, |sums, elements| R::add_products(sums, weight, elements));
+            subset.ring.elements(&mut sums, &mut scratch, |sums, elements| R::add_products(sums, weight, elements));
         }
         sums
     }
@@ -121,9 +117,10 @@ impl<R: Ring> Draws<R> {
     /// PRSS.Next in the base ring: shares of uniform words, degree t. The shares fill the whole ring.
     pub fn base_shares(&mut self, count: usize) -> Zeroizing<Vec<R>> {
         let mut sums = Zeroizing::new(vec![R::ZERO; count]);
+        let mut scratch = Scratch::new();
         for subset in &mut self.subsets {
             let weight = subset.weight;
-            subset.base.words::<R>(&mut sums, |sums, words| R::add_scaled(sums, weight, words));
+            subset.base.words::<R>(&mut sums, &mut scratch, |sums, words| R::add_scaled(sums, weight, words));
         }
         sums
     }
@@ -134,12 +131,33 @@ impl<R: Ring> Draws<R> {
     /// other coefficients what it must not know (`docs/protocol/preprocessing.md`, "Zero in the full ring").
     pub fn zeros(&mut self, count: usize) -> Zeroizing<Vec<R>> {
         let mut sums = Zeroizing::new(vec![R::ZERO; count]);
+        let mut scratch = Scratch::new();
         for subset in &mut self.subsets {
             for power in &subset.powers {
-                subset.zero.elements(&mut sums, |sums, elements| R::add_products(sums, *power, elements));
+                subset.zero.elements(&mut sums, &mut scratch, |sums, elements| R::add_products(sums, *power, elements));
             }
         }
         sums
+    }
+
+    /// Zero-sharings with χ in the base ring: what the rule forbids, for the test that shows why.
+    #[cfg(test)]
+    pub(crate) fn zeros_in_the_base_ring(&mut self, count: usize) -> Zeroizing<Vec<R>> {
+        let mut sums = Zeroizing::new(vec![R::ZERO; count]);
+        let mut scratch = Scratch::new();
+        for subset in &mut self.subsets {
+            for power in &subset.powers {
+                subset.zero.words::<R>(&mut sums, &mut scratch, |sums, words| R::add_scaled(sums, *power, words));
+            }
+        }
+        sums
+    }
+
+    /// Leaves out the last subset, which the others share without party 1: what party 1 can compute for them.
+    #[cfg(test)]
+    pub(crate) fn without_last(mut self) -> Self {
+        self.subsets.pop();
+        self
     }
 
     /// Double sharings: the same uniform elements with degree t and with degree 2t.
@@ -160,8 +178,8 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(secret: &[u8; KEY_BYTES], tag: &'static str) -> Self {
-        let mut derived = *blake3::keyed_hash(secret, &Transcript::new(tag).finish().0).as_bytes();
+    fn new(secret: &[u8; KEY_BYTES], context: &[u8; 32]) -> Self {
+        let mut derived = *blake3::keyed_hash(secret, context).as_bytes();
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = derived;
         let mut aes_key: Key<Aes128Enc> = [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p].into();
         let cipher = Aes128Enc::new(&aes_key);
@@ -170,10 +188,10 @@ impl Stream {
         Self { cipher, next: 0 }
     }
 
-    /// The next bytes, as many as one call of the cipher makes, of which `used` are needed.
-    fn fill(&mut self, blocks: &mut [Block; CHUNK], used: usize) {
+    /// The next bytes, `used` of them.
+    fn fill<R: Ring>(&mut self, scratch: &mut Scratch<R>, used: usize) {
         let count = used.div_ceil(BLOCK_BYTES);
-        let blocks = blocks.get_mut(..count).unwrap_or_default();
+        let blocks = scratch.blocks.get_mut(..count).unwrap_or_default();
         for (block, counter) in blocks.iter_mut().zip(self.next..) {
             *block = counter.to_le_bytes().into();
         }
@@ -182,38 +200,60 @@ impl Stream {
     }
 
     /// Feeds uniform words to `add`, one for every sum.
-    fn words<R: Ring>(&mut self, sums: &mut [R], add: impl Fn(&mut [R], &[R::Word])) {
+    fn words<R: Ring>(&mut self, sums: &mut [R], scratch: &mut Scratch<R>, add: impl Fn(&mut [R], &[R::Word])) {
         let size = R::BYTES / DEGREE;
-        let mut blocks = [Block::default(); CHUNK];
-        let mut words = Zeroizing::new(vec![R::Word::default(); CHUNK_BYTES / size]);
         for sums in sums.chunks_mut(CHUNK_BYTES / size) {
-            self.fill(&mut blocks, sums.len() * size);
-            for (words, block) in words.chunks_mut(BLOCK_BYTES / size).zip(&blocks) {
+            self.fill(scratch, sums.len() * size);
+            let blocks = scratch.blocks.iter().take((sums.len() * size).div_ceil(BLOCK_BYTES));
+            for (words, block) in scratch.words.chunks_mut(BLOCK_BYTES / size).zip(blocks) {
                 for (word, bytes) in words.iter_mut().zip(block.chunks_exact(size)) {
                     *word = R::word_from_le(bytes);
                 }
             }
-            add(sums, &words);
+            add(sums, &scratch.words);
         }
-        blocks.zeroize();
     }
 
     /// Feeds uniform elements to `add`, one for every sum.
-    fn elements<R: Ring>(&mut self, sums: &mut [R], add: impl Fn(&mut [R], &[R])) {
-        let mut blocks = [Block::default(); CHUNK];
-        let mut bytes = Zeroizing::new([0; CHUNK_BYTES]);
-        let mut elements = Zeroizing::new(vec![R::ZERO; CHUNK_BYTES / R::BYTES]);
+    fn elements<R: Ring>(&mut self, sums: &mut [R], scratch: &mut Scratch<R>, add: impl Fn(&mut [R], &[R])) {
         for sums in sums.chunks_mut(CHUNK_BYTES / R::BYTES) {
-            self.fill(&mut blocks, sums.len() * R::BYTES);
-            for (to, from) in bytes.chunks_mut(BLOCK_BYTES).zip(&blocks) {
+            let used = sums.len() * R::BYTES;
+            self.fill(scratch, used);
+            let blocks = scratch.blocks.iter().take(used.div_ceil(BLOCK_BYTES));
+            for (to, from) in scratch.bytes.chunks_mut(BLOCK_BYTES).zip(blocks) {
                 to.copy_from_slice(from);
             }
-            for (element, bytes) in elements.iter_mut().zip(bytes.chunks_exact(R::BYTES)) {
+            let elements = scratch.elements.iter_mut().take(sums.len());
+            for (element, bytes) in elements.zip(scratch.bytes.chunks_exact(R::BYTES)) {
                 *element = R::read_le(bytes);
             }
-            add(sums, &elements);
+            add(sums, &scratch.elements);
         }
-        blocks.zeroize();
+    }
+}
+
+/// Buffers of a draw, for all subsets: clearing them for each would cost as much as the encryption.
+struct Scratch<R: Ring> {
+    blocks: [Block; CHUNK],
+    bytes: Zeroizing<[u8; CHUNK_BYTES]>,
+    words: Zeroizing<Vec<R::Word>>,
+    elements: Zeroizing<Vec<R>>,
+}
+
+impl<R: Ring> Scratch<R> {
+    fn new() -> Self {
+        Self {
+            blocks: [Block::default(); CHUNK],
+            bytes: Zeroizing::new([0; CHUNK_BYTES]),
+            words: Zeroizing::new(vec![R::Word::default(); CHUNK_BYTES * DEGREE / R::BYTES]),
+            elements: Zeroizing::new(vec![R::ZERO; CHUNK_BYTES / R::BYTES]),
+        }
+    }
+}
+
+impl<R: Ring> Drop for Scratch<R> {
+    fn drop(&mut self) {
+        self.blocks.zeroize();
     }
 }
 

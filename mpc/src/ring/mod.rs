@@ -236,7 +236,11 @@ macro_rules! galois_ring {
             fn words(&self) -> &[$word; DEGREE] {
                 &self.0
             }
+            #[inline]
             fn word_from_le(bytes: &[u8]) -> $word {
+                if let Some(le) = bytes.first_chunk() {
+                    return <$word>::from_le_bytes(*le);
+                }
                 let mut le = [0; size_of::<$word>()];
                 for (to, from) in le.iter_mut().zip(bytes) {
                     *to = *from;

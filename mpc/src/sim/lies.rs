@@ -1,6 +1,7 @@
 //! Cheats that fit every protocol in rounds, each by its name, and what a lie is in each protocol's messages.
 
 use crate::broadcast::BroadcastMsg;
+use crate::preprocessing::BatchMsg;
 use crate::prss_setup::SetupMsg;
 use crate::ring::Ring;
 use crate::rounds::InRound;
@@ -254,6 +255,29 @@ impl Lie for SetupMsg {
         match self {
             Self::Vss(msg) => msg.misshape(),
             Self::Open(list) => drop(list.pop()),
+        }
+    }
+}
+
+impl<R: Ring> Lie for BatchMsg<R> {
+    fn falsify(&mut self, rng: &mut ChaCha20Rng) {
+        match self {
+            Self::Shares(list) | Self::Supply(Some(list)) => falsify_one(list, rng),
+            Self::Broadcast(msg) => msg.falsify(rng),
+            Self::Vote { accept, want } => {
+                *accept = !*accept;
+                *want = rng.random();
+            }
+            Self::Supply(None) => *self = Self::Supply(Some(vec![R::ONE; 3])),
+        }
+    }
+
+    fn misshape(&mut self) {
+        match self {
+            Self::Shares(list) => list.push(R::ONE),
+            Self::Broadcast(msg) => msg.misshape(),
+            Self::Vote { .. } => *self = Self::Supply(None),
+            Self::Supply(_) => *self = Self::Vote { accept: false, want: true },
         }
     }
 }

@@ -19,6 +19,7 @@ pub struct SyncRun<M> {
     committee: Committee,
     rng: ChaCha20Rng,
     loss_percent: u32,
+    round: u64,
     cheats: BTreeMap<PartyId, Box<dyn Lies<M>>>,
     outages: BTreeMap<PartyId, Range<u64>>,
 }
@@ -74,6 +75,7 @@ impl<M: Lie> SyncRun<M> {
             committee: Committee::new(n)?,
             rng: ChaCha20Rng::seed_from_u64(seed),
             loss_percent: 0,
+            round: ROUND,
             cheats: BTreeMap::new(),
             outages: BTreeMap::new(),
         })
@@ -100,6 +102,13 @@ impl<M: Lie> SyncRun<M> {
         self
     }
 
+    /// Deadlines come after so many ticks: with fewer than [`ROUND`] the network is not synchronous.
+    #[must_use]
+    pub const fn hasty(mut self, ticks: u64) -> Self {
+        self.round = ticks;
+        self
+    }
+
     /// Runs it: `start` makes the machine of each party.
     #[must_use]
     pub fn run<P: Rounds<Msg = M>>(
@@ -113,7 +122,7 @@ impl<M: Lie> SyncRun<M> {
             let (machine, step) = start(party, &mut self.rng);
             let mut ending = SyncEnding { output: None, faults: Vec::new(), abort: None };
             self.send(&mut queue, tick, party, ending.note::<P>(step));
-            queue.push(ROUND, Event::Deadline { party, round: 1 });
+            queue.push(self.round, Event::Deadline { party, round: 1 });
             machines.push((machine, ending));
         }
         let mut trace = Vec::new();
@@ -128,7 +137,7 @@ impl<M: Lie> SyncRun<M> {
                     if machine.is_done() {
                         continue;
                     }
-                    queue.push(ROUND * u64::from(round + 1), Event::Deadline { party, round: round + 1 });
+                    queue.push(self.round * u64::from(round + 1), Event::Deadline { party, round: round + 1 });
                     if machine.round() != round {
                         continue;
                     }
@@ -166,7 +175,7 @@ impl<M: Lie> SyncRun<M> {
                 for msg in said {
                     let losses = (0..RESENDS).take_while(|_| self.rng.random_range(0..100) < self.loss_percent).count();
                     let latency = self.rng.random_range(1..=LATENCY) + RESEND * losses as u64;
-                    let deadline = ROUND * u64::from(msg.round);
+                    let deadline = self.round * u64::from(msg.round);
                     // one that rushes speaks last, just before the round ends
                     let tick = if rushes { (deadline - 1).max(now + 1) } else { now + latency };
                     if !self.is_out(from, now) {
