@@ -12,3 +12,7 @@ pub(crate) const PRSS_RING: &str = "tkms/prss/ring/v1";
 pub(crate) const PRSS_BASE: &str = "tkms/prss/base/v1";
 /// Batch keys of PRZS.
 pub(crate) const PRSS_ZERO: &str = "tkms/prss/zero/v1";
+/// Digest of what a batch opened.
+pub(crate) const BATCH: &str = "tkms/preprocessing/batch/v1";
+/// Digest of a message of a batch.
+pub(crate) const BATCH_MESSAGE: &str = "tkms/preprocessing/message/v1";
