@@ -2,10 +2,11 @@
 
 use crate::{program, root};
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use tkms::devnet::Deployment;
+use tkms::devnet::{Deployment, Ports};
 use tkms_types::{Cluster, PartyId};
 
 /// Key generation included, on a busy machine.
@@ -23,9 +24,11 @@ pub struct Devnet {
 }
 
 impl Devnet {
-    /// Starts one in `target/e2e/<name>`; key material of an earlier run of the same name is used again.
+    /// Starts one in `target/e2e/<name>` at the first free ports from `port_base`; key material of an earlier run of the
+    /// same name is used again.
     #[must_use]
     pub fn start(name: &str, port_base: u16, nodes: u8) -> Self {
+        let port_base = free_ports(port_base);
         let dir = root().join("target/e2e").join(name);
         std::fs::create_dir_all(&dir).unwrap();
         let deployment = dir.join("deployment.json");
@@ -127,13 +130,22 @@ impl Devnet {
             .arg(config)
             .arg("--cluster")
             .arg(&self.deployment.cluster)
-            .stdin(Stdio::null())
+            // It ends with this process, however that ends.
+            .arg("--until-stdin-closes")
+            .stdin(Stdio::piped())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .unwrap();
         assert!(self.restarted.insert(process.into(), child).is_none(), "{process} was started twice");
     }
+}
+
+/// The first base, in steps, whose ports nobody listens at.
+fn free_ports(first: u16) -> u16 {
+    let free = |base: &u16| (*base..base + Ports::SPAN).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    let mut bases = (0..20).map(|step| first + step * Ports::SPAN);
+    bases.find(free).expect("free ports on the loopback interface")
 }
 
 /// Whether a process has not yet given back what it held. A dead one that only waits for its parent has: its first

@@ -200,6 +200,9 @@ pub struct ServiceArgs {
     /// Cluster file
     #[arg(long, default_value = "cluster.json")]
     pub cluster: PathBuf,
+    /// Stop when standard input closes, for programs that start a service of their own
+    #[arg(long)]
+    pub until_stdin_closes: bool,
 }
 
 /// The deployment a client command talks to.

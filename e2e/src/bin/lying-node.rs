@@ -7,6 +7,7 @@ use tkms_kms_node::transport::{Inbound, PeerMessage, PeerState, Transport, Trans
 use tkms_kms_node::{Config, Hooks};
 use tkms_types::{Cluster, PartyId, SessionId};
 use tkms_wire::kms;
+use tokio::io::AsyncReadExt as _;
 
 /// The real transport, with every share that leaves replaced.
 struct Liar(Arc<dyn Transport>);
@@ -46,13 +47,13 @@ impl Transport for Liar {
     }
 }
 
-/// `lying-node node --config <file> --cluster <file>`, as `tkms node`.
+/// `lying-node node --config <file> --cluster <file> --until-stdin-closes`, as `tkms node`.
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, _, _, config, _, cluster] = arguments.as_slice() else {
-        tracing::error!("expected: node --config <file> --cluster <file>");
+    let [_, _, _, config, _, cluster, _] = arguments.as_slice() else {
+        tracing::error!("expected: node --config <file> --cluster <file> --until-stdin-closes");
         return ExitCode::FAILURE;
     };
     match run(config, cluster).await {
@@ -69,8 +70,8 @@ async fn run(config: &str, cluster: &str) -> Result<(), Box<dyn std::error::Erro
     let cluster = Cluster::from_json(&std::fs::read_to_string(cluster)?)?;
     let hooks = Hooks { transport: Some(Box::new(|real| Arc::new(Liar(real)))), ..Hooks::default() };
     let stop = async {
-        // A missing signal handler would only mean that it must be killed.
-        tokio::signal::ctrl_c().await.unwrap_or_default();
+        let mut byte = [0];
+        while tokio::io::stdin().read(&mut byte).await.is_ok_and(|read| read > 0) {}
     };
     Ok(tkms_kms_node::run(config, cluster, hooks, stop).await?)
 }

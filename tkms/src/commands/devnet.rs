@@ -4,7 +4,6 @@ use crate::cli::DevnetArgs;
 use crate::devnet::{Devnet, Progress};
 use anyhow::Result;
 use std::time::Duration;
-use tokio::io::AsyncReadExt as _;
 
 /// How often it is looked whether a process has died.
 const WATCH: Duration = Duration::from_secs(1);
@@ -14,21 +13,16 @@ const WATCH: Duration = Duration::from_secs(1);
 /// # Errors
 /// If something does not start.
 pub async fn run(args: &DevnetArgs) -> Result<()> {
-    let stop = super::service::stop()?;
+    let stop = super::service::stop(args.until_stdin_closes)?;
     tokio::pin!(stop);
-    let until_closed = args.until_stdin_closes;
-    let closed = closed(until_closed);
-    tokio::pin!(closed);
     let mut devnet = tokio::select! {
         started = start(args) => started?,
         () = &mut stop => return Ok(()),
-        () = &mut closed => return Ok(()),
     };
     introduce(&devnet);
     loop {
         tokio::select! {
             () = &mut stop => break,
-            () = &mut closed => break,
             () = tokio::time::sleep(WATCH) => {}
         }
         for error in devnet.ended() {
@@ -46,15 +40,6 @@ pub async fn run(args: &DevnetArgs) -> Result<()> {
 pub async fn start(args: &DevnetArgs) -> Result<Devnet> {
     let say = |elapsed: Duration, what: &str| println!("{:6.1} s  {what}", elapsed.as_secs_f32());
     Devnet::start(args, &Progress::new(&say)).await
-}
-
-/// Resolves when standard input closes, or never.
-async fn closed(wanted: bool) {
-    if !wanted {
-        return std::future::pending().await;
-    }
-    let mut byte = [0];
-    while tokio::io::stdin().read(&mut byte).await.is_ok_and(|read| read > 0) {}
 }
 
 fn introduce(devnet: &Devnet) {
