@@ -113,6 +113,8 @@ fn parse(text: &str) -> Result<Plaintext> {
     let value = match (kind, value) {
         (FheType::Bool, "true") => U256::ONE,
         (FheType::Bool, "false") => U256::ZERO,
+        // The parser takes nothing, or a bare prefix, for zero
+        (_, "" | "0x" | "0b" | "0o") => bail!("{text}: the value is missing"),
         (_, value) => value.parse().with_context(|| format!("the value of a {kind:?} cannot be read"))?,
     };
     Ok(Plaintext::new(kind, value)?)
@@ -140,7 +142,7 @@ mod tests {
 
     #[test]
     fn what_is_no_value_is_refused() {
-        for text in ["1000", "uint7:1", "uint8:256", "bool:2", "uint64:", "uint64:abc", "address:-1"] {
+        for text in ["1000", "uint7:1", "uint8:256", "bool:2", "uint64:", "uint64:0x", "uint64:abc", "address:-1"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }
