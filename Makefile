@@ -18,7 +18,7 @@ node_modules/.stamp: package.json package-lock.json
 
 setup: node_modules/.stamp ## installs the pinned npm tools (Anvil, Forge, solc, contract libraries, official clients)
 
-build: setup ## compiles contracts and programs (8 minutes the first time: tfhe)
+build: setup ## compiles contracts, programs, tests and benches (25 minutes on two cores the first time)
 	$(FORGE) build
 	cargo build --release --workspace --all-targets
 

@@ -97,8 +97,7 @@ pub fn permit(
 
 /// `uint64:1000`, `bool:true`, `address:0x…`.
 fn parse(text: &str) -> Result<Plaintext> {
-    let (kind, value) =
-        text.split_once(':').with_context(|| format!("{text}: expected type:value, e.g. uint64:1000"))?;
+    let (kind, value) = text.split_once(':').context("expected type:value, e.g. uint64:1000")?;
     let kind = match kind {
         "bool" => FheType::Bool,
         "uint8" => FheType::Uint8,
@@ -114,7 +113,7 @@ fn parse(text: &str) -> Result<Plaintext> {
         (FheType::Bool, "true") => U256::ONE,
         (FheType::Bool, "false") => U256::ZERO,
         // The parser takes nothing, or a bare prefix, for zero
-        (_, "" | "0x" | "0b" | "0o") => bail!("{text}: the value is missing"),
+        (_, "" | "0x" | "0b" | "0o") => bail!("the value of a {kind:?} is missing"),
         (_, value) => value.parse().with_context(|| format!("the value of a {kind:?} cannot be read"))?,
     };
     Ok(Plaintext::new(kind, value)?)
