@@ -18,9 +18,11 @@ node_modules/.stamp: package.json package-lock.json
 
 setup: node_modules/.stamp ## installs the pinned npm tools (Anvil, Forge, solc, contract libraries, official clients)
 
-build: setup ## compiles contracts, programs, tests and benches (25 minutes on two cores the first time)
+# `--test types` builds one small test besides: with it Cargo unifies the features of test dependencies too, as for the tests, and
+# compiles tfhe once for both.
+build: setup ## compiles contracts and programs (20 minutes on two cores the first time)
 	$(FORGE) build
-	cargo build --release --workspace --all-targets
+	cargo build --release --workspace --lib --bins --test types
 
 demo: build ## a confidential token on a devnet of its own: mint, transfer, both decryptions, a node killed
 	target/release/tkms demo --dir target/demo --port-base 19545

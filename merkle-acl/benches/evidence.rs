@@ -12,7 +12,8 @@
     reason = "a bench fails by panicking and reports by printing"
 )]
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/merkle_acl/common/mod.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
 mod common;
 
 use std::path::Path;

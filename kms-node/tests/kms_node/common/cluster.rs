@@ -1,0 +1,247 @@
+//! Nodes in this process, over real TLS on loopback, on the in-memory chain.
+
+use super::chain::InMemoryChain;
+use super::lwe::{encrypt, insecure_key};
+use super::{CHAIN_ID, address_of, cluster_of, host, key_id, material, public_request};
+use age::secrecy::SecretString;
+use alloy_primitives::{Address, U256};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStoreExt as _, PutPayload};
+use rand::SeedableRng as _;
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
+use tkms_kms_node::config::Config;
+use tkms_kms_node::evidence::{HostReader, VerifierView};
+use tkms_kms_node::fetch::ObjectSource;
+use tkms_kms_node::keygen::{DealNames, deal};
+use tkms_kms_node::keystore::{Keystore, NodeIdentity};
+use tkms_kms_node::node::WrapTransport;
+use tkms_kms_node::{Hooks, Node};
+use tkms_types::{Cluster, ContextId, EpochId, Handle, Id as _, PublicRequest, UserRequest};
+use tkms_wire::kms::kms_client::KmsClient;
+use tkms_wire::kms::{self, Reply, reply};
+use tkms_wire::material::Material;
+use tkms_wire::request::Call;
+use tkms_wire::samples::digest;
+use tonic::transport::Channel;
+use zeroize::Zeroizing;
+
+const PASSPHRASE: &str = "insecure test passphrase";
+
+pub fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// Directories, keys, chain and stores of a cluster; nodes are started and stopped by number.
+pub struct World {
+    pub cluster: Cluster,
+    pub chain: InMemoryChain,
+    pub lwe_key: Zeroizing<Vec<u128>>,
+    pub store: Arc<InMemory>,
+    /// Gone with the world.
+    _dirs: Vec<TempDir>,
+    configs: Vec<Config>,
+    nodes: BTreeMap<usize, Node>,
+}
+
+/// A port nobody listens on, below those the system gives to outgoing connections; each is given out once.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let offset = (std::process::id() % 100) as u16 * 100 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 15_000 + offset % 15_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+impl World {
+    /// `n` nodes with dealt shares; none of them runs.
+    pub fn new(n: usize) -> Self {
+        let dirs: Vec<_> = (0..n).map(|_| tempfile::tempdir().unwrap()).collect();
+        let identities: Vec<_> = (0..n).map(|_| NodeIdentity::generate().unwrap()).collect();
+        let records: Vec<_> = identities.iter().map(NodeIdentity::record).collect();
+        let lwe_key = insecure_key(1);
+        let names = DealNames { key: key_id(), epoch: EpochId::numbered(1), context: ContextId::numbered(1) };
+        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(2);
+        let dealt = deal(&lwe_key, &records, names, &mut rng).unwrap();
+        let passphrase = SecretString::from(PASSPHRASE.to_owned());
+        std::thread::scope(|scope| {
+            for ((dir, identity), share) in dirs.iter().zip(&identities).zip(&dealt) {
+                let passphrase = &passphrase;
+                scope.spawn(move || {
+                    let keystore = Keystore::new(dir.path());
+                    keystore.create_identity(identity, passphrase).unwrap();
+                    keystore.store_share(&share.names, &share.package).unwrap();
+                    std::fs::write(dir.path().join("passphrase"), format!("{PASSPHRASE}\n")).unwrap();
+                });
+            }
+        });
+        let configs: Vec<_> = dirs.iter().zip(1u8..).map(|(dir, party)| config(dir, party)).collect();
+        let node = |(config, record): (&Config, &tkms_kms_node::keystore::NodeRecord)| tkms_types::Node {
+            party_id: config.party,
+            signer: record.signer,
+            tls_certificate: record.tls_certificate.clone(),
+            peer_address: config.peer_listen.to_string(),
+            api_url: format!("http://{}", config.api_listen),
+        };
+        let chain = InMemoryChain::new(unix_now() - 200);
+        let mut host = host();
+        host.checkpoint_hash = chain.block_hash(1);
+        let cluster = cluster_of(configs.iter().zip(&records).map(node).collect(), host);
+        let world = Self {
+            cluster,
+            chain,
+            lwe_key,
+            store: Arc::new(InMemory::new()),
+            _dirs: dirs,
+            configs,
+            nodes: BTreeMap::new(),
+        };
+        world.chain.set_verifier(world.verifier());
+        world
+    }
+
+    /// What the verifier contract says if it agrees with the cluster file.
+    pub fn verifier(&self) -> VerifierView {
+        VerifierView {
+            signers: self.cluster.committee.iter().map(|node| node.signer).collect(),
+            threshold: U256::from(self.cluster.thresholds.quorum),
+            context: self.cluster.context.number(),
+            domain: (U256::from(self.cluster.gateway.chain_id), self.cluster.gateway.decryption),
+        }
+    }
+
+    pub fn config(&self, party: usize) -> Config {
+        self.configs[party - 1].clone()
+    }
+
+    /// Requests a second of one user, on nodes started from now on.
+    pub fn limit_users(&mut self, per_second: u32) {
+        for config in &mut self.configs {
+            config.limits.user_requests_per_second = per_second.try_into().unwrap();
+        }
+    }
+
+    pub fn hooks(&self, wrap: Option<WrapTransport>) -> Hooks {
+        let reader: Arc<dyn HostReader> = Arc::new(self.chain.clone());
+        let objects = vec![ObjectSource::new("memory".to_owned(), self.store.clone(), Path::default())];
+        Hooks {
+            hosts: Some(BTreeMap::from([(CHAIN_ID, reader)])),
+            objects: Some(objects),
+            transport: wrap,
+            ..Hooks::default()
+        }
+    }
+
+    pub async fn start(&mut self, parties: impl IntoIterator<Item = usize>) {
+        for party in parties {
+            self.start_with(party, None).await;
+        }
+    }
+
+    pub async fn start_with(&mut self, party: usize, wrap: Option<WrapTransport>) {
+        let node = Node::start_with(self.config(party), self.cluster.clone(), self.hooks(wrap)).await.unwrap();
+        self.nodes.insert(party, node);
+    }
+
+    /// A node that was started elsewhere.
+    pub fn adopt(&mut self, party: usize, node: Node) {
+        self.nodes.insert(party, node);
+    }
+
+    pub async fn stop(&mut self, party: usize) {
+        self.nodes.remove(&party).unwrap().stop().await;
+    }
+
+    pub fn node(&self, party: usize) -> &Node {
+        &self.nodes[&party]
+    }
+
+    pub fn signer(&self, party: usize) -> Address {
+        self.cluster.committee[party - 1].signer
+    }
+
+    /// Encrypts a value, stores its samples, and names them as the coprocessor does.
+    pub async fn ciphertext(&self, handle: Handle, value: u64) -> Material {
+        let bytes = encrypt(&self.lwe_key, handle.check().unwrap(), value, u64::from(handle.0[0]));
+        let named = digest(&bytes);
+        self.store.put(&Path::from(format!("{named:x}")), PutPayload::from(bytes)).await.unwrap();
+        material(handle, named, &self.cluster.chains[0])
+    }
+
+    pub async fn client(&self, party: usize) -> KmsClient<Channel> {
+        let url = format!("http://{}", self.node(party).addresses().api);
+        KmsClient::connect(url).await.unwrap().max_decoding_message_size(8 << 20)
+    }
+
+    pub async fn info(&self, party: usize) -> kms::InfoReply {
+        self.client(party).await.info(kms::InfoRequest {}).await.unwrap().into_inner()
+    }
+
+    pub async fn ask_public(&self, party: usize, handles: &[Handle], materials: &[Material], wait: Duration) -> Reply {
+        let call: Call<PublicRequest> = Call {
+            request: public_request(handles),
+            materials: materials.to_vec(),
+            wait,
+            label: format!("to {party}"),
+        };
+        self.client(party).await.public_decrypt(kms::PublicDecryptRequest::from(&call)).await.unwrap().into_inner()
+    }
+
+    pub async fn ask_user(&self, party: usize, request: &UserRequest, materials: &[Material]) -> Reply {
+        let call = Call {
+            request: request.clone(),
+            materials: materials.to_vec(),
+            wait: Duration::from_secs(20),
+            label: String::new(),
+        };
+        self.client(party).await.user_decrypt(kms::UserDecryptRequest::from(&call)).await.unwrap().into_inner()
+    }
+}
+
+fn config(dir: &TempDir, party: u8) -> Config {
+    Config::from_toml(&format!(
+        r#"
+        party = {party}
+        data_dir = "{0}"
+        passphrase_file = "{0}/passphrase"
+        api_listen = "127.0.0.1:0"
+        peer_listen = "127.0.0.1:{1}"
+        ops_listen = "127.0.0.1:0"
+        objects = ["memory:///"]
+        rpc = {{ 31337 = "http://127.0.0.1:1" }}
+        "#,
+        dir.path().display(),
+        free_port(),
+    ))
+    .unwrap()
+}
+
+/// The words of a public answer.
+pub fn words(reply: &Reply) -> Vec<U256> {
+    let Some(reply::Outcome::PublicAnswer(answer)) = &reply.outcome else { panic!("no answer: {reply:?}") };
+    answer.words.chunks(32).map(U256::from_be_slice).collect()
+}
+
+/// The code of a refusal.
+pub fn code(reply: &Reply) -> &str {
+    let Some(reply::Outcome::Refusal(refusal)) = &reply.outcome else { panic!("no refusal: {reply:?}") };
+    &refusal.code
+}
+
+/// The state of a request that is not done.
+pub fn pending(reply: &Reply) -> kms::State {
+    let Some(reply::Outcome::Pending(pending)) = &reply.outcome else { panic!("not pending: {reply:?}") };
+    pending.state()
+}
+
+pub fn user_address() -> Address {
+    address_of(&super::user())
+}

@@ -1,0 +1,9 @@
+//! The crate's integration tests: one binary, since each one more is half a minute of linking.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+mod anvil;
+mod cluster;
+mod common;
+mod policy;
+mod start;
+mod transport;

@@ -1,0 +1,8 @@
+//! The crate's integration tests: one binary, since each one more is half a minute of linking.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+mod api;
+mod chain;
+mod common;
+mod drive;
+mod parts;
