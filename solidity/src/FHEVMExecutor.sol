@@ -5,12 +5,11 @@ import {ExecutorBase} from "./ExecutorBase.sol";
 import {FHEEvents} from "./interfaces/FHEEvents.sol";
 import {ContextUserInputs, IInputVerifier} from "./interfaces/IInputVerifier.sol";
 import {Handles} from "./libraries/Handles.sol";
+import {HcuPrices} from "./libraries/HcuPrices.sol";
 
 /// Symbolic execution: each call checks its operands, names the result by a handle, lets the caller use it and emits what the
 /// coprocessors are to compute. Functions and errors are those of the fhEVM library. Immutable code, no owner.
 contract FHEVMExecutor is ExecutorBase, FHEEvents {
-    uint256 private constant SET_BITS = Handles.SET_BOOL | Handles.SET_8_TO_256;
-
     IInputVerifier private immutable _inputVerifier;
 
     /// Both may stand at addresses that have no code yet.
@@ -20,133 +19,133 @@ contract FHEVMExecutor is ExecutorBase, FHEEvents {
 
     /// lhs + rhs, wrapping, on 8 to 128 bits.
     function fheAdd(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _binary(Op.Add, Handles.SET_8_TO_128, lhs, rhs, scalarByte);
+        result = _binary(Op.Add, HcuPrices.ADD, HcuPrices.ADD_SCALAR, lhs, rhs, scalarByte);
         emit FheAdd(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs - rhs, wrapping, on 8 to 128 bits.
     function fheSub(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _binary(Op.Sub, Handles.SET_8_TO_128, lhs, rhs, scalarByte);
+        result = _binary(Op.Sub, HcuPrices.SUB, HcuPrices.SUB_SCALAR, lhs, rhs, scalarByte);
         emit FheSub(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs * rhs, wrapping, on 8 to 128 bits.
     function fheMul(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _binary(Op.Mul, Handles.SET_8_TO_128, lhs, rhs, scalarByte);
+        result = _binary(Op.Mul, HcuPrices.MUL, HcuPrices.MUL_SCALAR, lhs, rhs, scalarByte);
         emit FheMul(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs / rhs on 8 to 128 bits; rhs a plaintext other than zero.
     function fheDiv(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _divide(Op.Div, lhs, rhs, scalarByte);
+        result = _divide(Op.Div, HcuPrices.DIV_SCALAR, lhs, rhs, scalarByte);
         emit FheDiv(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs % rhs on 8 to 128 bits; rhs a plaintext other than zero.
     function fheRem(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _divide(Op.Rem, lhs, rhs, scalarByte);
+        result = _divide(Op.Rem, HcuPrices.REM_SCALAR, lhs, rhs, scalarByte);
         emit FheRem(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs & rhs on bool and 8 to 256 bits.
     function fheBitAnd(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _binary(Op.BitAnd, SET_BITS, lhs, rhs, scalarByte);
+        result = _binary(Op.BitAnd, HcuPrices.AND, HcuPrices.AND_SCALAR, lhs, rhs, scalarByte);
         emit FheBitAnd(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs | rhs on bool and 8 to 256 bits.
     function fheBitOr(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _binary(Op.BitOr, SET_BITS, lhs, rhs, scalarByte);
+        result = _binary(Op.BitOr, HcuPrices.OR, HcuPrices.OR_SCALAR, lhs, rhs, scalarByte);
         emit FheBitOr(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs ^ rhs on bool and 8 to 256 bits.
     function fheBitXor(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _binary(Op.BitXor, SET_BITS, lhs, rhs, scalarByte);
+        result = _binary(Op.BitXor, HcuPrices.XOR, HcuPrices.XOR, lhs, rhs, scalarByte);
         emit FheBitXor(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs << rhs on 8 to 256 bits.
     function fheShl(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _binary(Op.Shl, Handles.SET_8_TO_256, lhs, rhs, scalarByte);
+        result = _binary(Op.Shl, HcuPrices.SHL, HcuPrices.SHL_SCALAR, lhs, rhs, scalarByte);
         emit FheShl(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs >> rhs on 8 to 256 bits.
     function fheShr(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _binary(Op.Shr, Handles.SET_8_TO_256, lhs, rhs, scalarByte);
+        result = _binary(Op.Shr, HcuPrices.SHR, HcuPrices.SHR_SCALAR, lhs, rhs, scalarByte);
         emit FheShr(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs rotated left by rhs on 8 to 256 bits.
     function fheRotl(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _binary(Op.Rotl, Handles.SET_8_TO_256, lhs, rhs, scalarByte);
+        result = _binary(Op.Rotl, HcuPrices.ROTL, HcuPrices.ROTL_SCALAR, lhs, rhs, scalarByte);
         emit FheRotl(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs rotated right by rhs on 8 to 256 bits.
     function fheRotr(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _binary(Op.Rotr, Handles.SET_8_TO_256, lhs, rhs, scalarByte);
+        result = _binary(Op.Rotr, HcuPrices.ROTR, HcuPrices.ROTR_SCALAR, lhs, rhs, scalarByte);
         emit FheRotr(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs == rhs on every type.
     function fheEq(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _compare(Op.Eq, Handles.SET_ALL, lhs, rhs, scalarByte);
+        result = _compare(Op.Eq, HcuPrices.EQ, HcuPrices.EQ_SCALAR, lhs, rhs, scalarByte);
         emit FheEq(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs != rhs on every type.
     function fheNe(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _compare(Op.Ne, Handles.SET_ALL, lhs, rhs, scalarByte);
+        result = _compare(Op.Ne, HcuPrices.NE, HcuPrices.NE_SCALAR, lhs, rhs, scalarByte);
         emit FheNe(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs >= rhs, unsigned, on 8 to 128 bits.
     function fheGe(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _compare(Op.Ge, Handles.SET_8_TO_128, lhs, rhs, scalarByte);
+        result = _compare(Op.Ge, HcuPrices.GE, HcuPrices.GE_SCALAR, lhs, rhs, scalarByte);
         emit FheGe(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs > rhs, unsigned, on 8 to 128 bits.
     function fheGt(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _compare(Op.Gt, Handles.SET_8_TO_128, lhs, rhs, scalarByte);
+        result = _compare(Op.Gt, HcuPrices.GT, HcuPrices.GT_SCALAR, lhs, rhs, scalarByte);
         emit FheGt(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs <= rhs, unsigned, on 8 to 128 bits.
     function fheLe(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _compare(Op.Le, Handles.SET_8_TO_128, lhs, rhs, scalarByte);
+        result = _compare(Op.Le, HcuPrices.LE, HcuPrices.LE_SCALAR, lhs, rhs, scalarByte);
         emit FheLe(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// lhs < rhs, unsigned, on 8 to 128 bits.
     function fheLt(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _compare(Op.Lt, Handles.SET_8_TO_128, lhs, rhs, scalarByte);
+        result = _compare(Op.Lt, HcuPrices.LT, HcuPrices.LT_SCALAR, lhs, rhs, scalarByte);
         emit FheLt(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// The smaller on 8 to 128 bits.
     function fheMin(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _binary(Op.Min, Handles.SET_8_TO_128, lhs, rhs, scalarByte);
+        result = _binary(Op.Min, HcuPrices.MIN, HcuPrices.MIN_SCALAR, lhs, rhs, scalarByte);
         emit FheMin(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// The larger on 8 to 128 bits.
     function fheMax(bytes32 lhs, bytes32 rhs, bytes1 scalarByte) external returns (bytes32 result) {
-        result = _binary(Op.Max, Handles.SET_8_TO_128, lhs, rhs, scalarByte);
+        result = _binary(Op.Max, HcuPrices.MAX, HcuPrices.MAX_SCALAR, lhs, rhs, scalarByte);
         emit FheMax(msg.sender, lhs, rhs, scalarByte, result);
     }
 
     /// -ct, wrapping, on 8 to 256 bits.
     function fheNeg(bytes32 ct) external returns (bytes32 result) {
-        result = _unary(Op.Neg, Handles.SET_8_TO_256, ct);
+        result = _unary(Op.Neg, HcuPrices.NEG, ct);
         emit FheNeg(msg.sender, ct, result);
     }
 
     /// Every bit of ct flipped, on bool and 8 to 256 bits.
     function fheNot(bytes32 ct) external returns (bytes32 result) {
-        result = _unary(Op.Not, SET_BITS, ct);
+        result = _unary(Op.Not, HcuPrices.NOT, ct);
         emit FheNot(msg.sender, ct, result);
     }
 
@@ -174,7 +173,7 @@ contract FHEVMExecutor is ExecutorBase, FHEEvents {
         returns (bytes32 result)
     {
         if (Handles.typeOf(inputHandle) != inputType) revert InvalidType();
-        _checkType(inputType, Handles.SET_ALL);
+        if (!Handles.isIn(inputType, Handles.SET_ALL)) revert UnsupportedType();
         ContextUserInputs memory context = ContextUserInputs({userAddress: userAddress, contractAddress: msg.sender});
         result = _grant(_inputVerifier.verifyInput(context, inputHandle, inputProof));
         emit VerifyInput(msg.sender, inputHandle, userAddress, inputProof, inputType, result);
@@ -214,6 +213,11 @@ contract FHEVMExecutor is ExecutorBase, FHEEvents {
     /// Who keeps the permissions.
     function getACLAddress() external view returns (address) {
         return address(_acl);
+    }
+
+    /// Who keeps the limits on homomorphic cost: this contract.
+    function getHCULimitAddress() external view returns (address) {
+        return address(this);
     }
 
     /// Version byte of new handles.

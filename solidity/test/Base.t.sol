@@ -6,9 +6,8 @@ import {DecryptionOracle} from "../src/DecryptionOracle.sol";
 import {FHEVMExecutor} from "../src/FHEVMExecutor.sol";
 import {InputVerifier} from "../src/InputVerifier.sol";
 import {KMSVerifier} from "../src/KMSVerifier.sol";
-import {Eip712} from "../src/libraries/Eip712.sol";
 import {Handles} from "../src/libraries/Handles.sol";
-import {CIPHERTEXT_VERIFICATION_TYPEHASH, PUBLIC_DECRYPT_TYPEHASH} from "../src/TypedData.sol";
+import {Signing} from "../testing/Signing.sol";
 import {Vm} from "./Vm.sol";
 
 /// The whole system at the addresses the fhEVM library expects on chain 31337, a committee and coprocessors that sign.
@@ -63,40 +62,28 @@ abstract contract Base {
         vm.stopPrank();
     }
 
-    /// Addresses of the keys firstKey, firstKey + 1, ...
-    function addresses(uint256 firstKey, uint256 count) internal pure returns (address[] memory list) {
-        list = new address[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            list[i] = vm.addr(firstKey + i);
-        }
+    function addresses(uint256 firstKey, uint256 count) internal pure returns (address[] memory) {
+        return Signing.addresses(firstKey, count);
     }
 
-    /// Keys firstKey, firstKey + 1, ...
-    function keys(uint256 firstKey, uint256 count) internal pure returns (uint256[] memory list) {
-        list = new uint256[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            list[i] = firstKey + i;
-        }
+    function keys(uint256 firstKey, uint256 count) internal pure returns (uint256[] memory) {
+        return Signing.keys(firstKey, count);
     }
 
     function signature(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
-        return abi.encodePacked(r, s, v);
+        return Signing.signature(key, digest);
     }
 
-    /// Count byte, signatures of `signers` over `digest`, extraData.
-    function proofOf(bytes32 digest, uint256[] memory signers, bytes memory extraData) internal pure returns (bytes memory proof) {
-        proof = abi.encodePacked(uint8(signers.length));
-        for (uint256 i = 0; i < signers.length; ++i) {
-            proof = abi.encodePacked(proof, signature(signers[i], digest));
-        }
-        proof = abi.encodePacked(proof, extraData);
+    function proofOf(bytes32 digest, uint256[] memory signers, bytes memory extraData) internal pure returns (bytes memory) {
+        return Signing.kmsProof(digest, signers, extraData);
+    }
+
+    function gateway() internal pure returns (Signing.Gateway memory) {
+        return Signing.Gateway({chainId: GATEWAY_CHAIN, decryption: DECRYPTION, inputVerification: INPUT_VERIFICATION});
     }
 
     function decryptionDigest(bytes32[] memory handles, bytes memory result, bytes memory extraData) internal pure returns (bytes32) {
-        bytes32 structHash =
-            keccak256(abi.encode(PUBLIC_DECRYPT_TYPEHASH, keccak256(abi.encodePacked(handles)), keccak256(result), keccak256(extraData)));
-        return Eip712.digest(Eip712.separator("Decryption", GATEWAY_CHAIN, DECRYPTION), structHash);
+        return Signing.decryptionDigest(gateway(), handles, result, extraData);
     }
 
     /// What the test committee's first `count` members sign.
@@ -113,10 +100,7 @@ abstract contract Base {
         pure
         returns (bytes32)
     {
-        bytes32 structHash = keccak256(
-            abi.encode(CIPHERTEXT_VERIFICATION_TYPEHASH, keccak256(abi.encodePacked(handles)), user, target, chain, keccak256(extraData))
-        );
-        return Eip712.digest(Eip712.separator("InputVerification", GATEWAY_CHAIN, INPUT_VERIFICATION), structHash);
+        return Signing.inputDigest(gateway(), handles, user, target, chain, extraData);
     }
 
     /// An input proof by the first `count` coprocessors.
@@ -128,13 +112,9 @@ abstract contract Base {
     function inputProofOf(bytes32[] memory handles, bytes32 digest, uint256[] memory signers, bytes memory extraData)
         internal
         pure
-        returns (bytes memory proof)
+        returns (bytes memory)
     {
-        proof = abi.encodePacked(uint8(handles.length), uint8(signers.length), handles);
-        for (uint256 i = 0; i < signers.length; ++i) {
-            proof = abi.encodePacked(proof, signature(signers[i], digest));
-        }
-        proof = abi.encodePacked(proof, extraData);
+        return Signing.inputProof(handles, digest, signers, extraData);
     }
 
     /// An input handle of this chain.
