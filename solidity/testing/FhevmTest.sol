@@ -199,6 +199,12 @@ abstract contract FhevmTest is PlainCoprocessor {
         return _valueOf(handle);
     }
 
+    /// The value behind any handle, whoever may read it: for assertions only, no network can do this.
+    function peek(bytes32 handle) internal returns (uint256) {
+        _followChain();
+        return _valueOf(handle);
+    }
+
     /// Answers every request to the decryption oracle that has no answer yet; how many.
     function answerRequests() internal returns (uint256 answered) {
         _followChain();
@@ -214,19 +220,22 @@ abstract contract FhevmTest is PlainCoprocessor {
 
     function _decrypt(bytes32[] memory handles, bytes memory extraData) private returns (bytes memory cleartexts, bytes memory proof) {
         _checkRunning();
-        _followChain();
         uint256 bits;
         for (uint256 i = 0; i < handles.length; ++i) {
             if (!fhevm.acl.isAllowedForDecryption(handles[i])) revert NotPublic(handles[i]);
             bits += Handles.bitsOf(Handles.typeOf(handles[i]));
-            cleartexts = abi.encodePacked(cleartexts, _valueOf(handles[i]));
         }
         if (bits > MAX_BITS) revert TooManyBits(bits, MAX_BITS);
+        _followChain();
+        for (uint256 i = 0; i < handles.length; ++i) {
+            cleartexts = abi.encodePacked(cleartexts, _valueOf(handles[i]));
+        }
         bytes32 digest = Signing.decryptionDigest(_gateway(), handles, cleartexts, extraData);
         proof = Signing.kmsProof(digest, Signing.keys(NODE_KEYS, fhevm.quorum), extraData);
     }
 
-    /// Takes up what happened since it was called last.
+    /// Takes up what happened since it was called last. Forge hands out a log once: whatever may revert comes before, or what
+    /// was learnt would be lost.
     function _followChain() private {
         Cheats.Log[] memory logs = cheats.getRecordedLogs();
         for (uint256 i = 0; i < logs.length; ++i) {
