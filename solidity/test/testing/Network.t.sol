@@ -22,6 +22,8 @@ contract NetworkTest is FhevmTest {
     Vault private vault;
     DecryptionProbe private probe;
     uint256[] private first;
+    /// Made before the test starts.
+    bytes32 private kept;
 
     function setUp() public {
         vm.roll(1000);
@@ -30,6 +32,7 @@ contract NetworkTest is FhevmTest {
         vault = new Vault();
         probe = new DecryptionProbe(address(fhevm.oracle), address(fhevm.acl));
         first.push(0);
+        kept = new Vault().put(77);
     }
 
     // What internal functions refuse is caught from outside.
@@ -146,6 +149,14 @@ contract NetworkTest is FhevmTest {
         bytes32 seen = vault.put(6);
         vault.share(ALICE);
         vm.assertEq(this.read(seen, ALICE), 6);
+    }
+
+    function testFuzz_every_run_starts_with_what_set_up_made(uint64 value) public {
+        (externalEuint64 input, bytes memory proof) = encryptUint64(value, ALICE, address(vault));
+        vm.prank(ALICE);
+        vault.putFrom(input, proof);
+        vm.assertEq(peek(kept), 77);
+        vm.assertEq(peek(vault.handle()), value);
     }
 
     function test_lists_of_an_input_are_of_one_length() public {
