@@ -170,6 +170,28 @@ contract ProofsTest is Base {
         enter(ALICE, externalEuint64.wrap(list[0]), proof);
     }
 
+    function test_a_computed_handle_is_no_input() public {
+        bytes32 computed = vault.put(5);
+        bytes memory proof = inputProof(one(computed), ALICE, address(vault), QUORUM);
+        vm.expectRevert(abi.encodeWithSelector(IInputVerifier.InvalidIndex.selector));
+        enter(ALICE, externalEuint64.wrap(computed), proof);
+    }
+
+    function test_cut_and_foreign_input_proofs_are_refused_by_name() public {
+        bytes32[] memory list = one(inputHandle(1, 0, Handles.UINT64));
+        externalEuint64 handle = externalEuint64.wrap(list[0]);
+        vm.expectRevert(abi.encodeWithSelector(IInputVerifier.DeserializingInputProofFail.selector));
+        enter(ALICE, handle, hex"01");
+        vm.expectRevert(abi.encodeWithSelector(IInputVerifier.DeserializingInputProofFail.selector));
+        enter(ALICE, handle, abi.encodePacked(uint8(1), uint8(QUORUM), list));
+        vm.expectRevert(abi.encodeWithSelector(IInputVerifier.ZeroSignature.selector));
+        enter(ALICE, handle, abi.encodePacked(uint8(1), uint8(0), list));
+        bytes32 digest = inputDigest(list, ALICE, address(vault), DEV_CHAIN, "");
+        bytes memory foreign = inputProofOf(list, digest, keys(STRANGER_KEY, QUORUM), "");
+        vm.expectRevert(abi.encodeWithSelector(IInputVerifier.InvalidSigner.selector, vm.addr(STRANGER_KEY)));
+        enter(ALICE, handle, foreign);
+    }
+
     function test_without_proof_enters_what_the_sender_may_use_and_nothing_else() public {
         enter(ALICE, externalEuint64.wrap(bytes32(0)), "");
         vm.assertEq(Handles.typeOf(vault.handle()), Handles.UINT64);
