@@ -102,7 +102,8 @@ impl Bench<'_> {
         let MaterialReply::Ready { material } = self.material(handle, true).await? else { bail!("no material") };
         let material: Material = material.to_material().context("a signature of another length")?;
         let request = PublicRequest { handles: vec![handle], extra_data: Bytes::new() };
-        let call = Call { request, materials: vec![material], wait: STEP_TIME, label: String::new() };
+        let (evidence, finality, label) = (None, None, String::new());
+        let call = Call { request, materials: vec![material], evidence, finality, wait: STEP_TIME, label };
         let mut asked = JoinSet::new();
         let start = Instant::now();
         for mut node in self.nodes.iter().cloned() {
