@@ -28,6 +28,12 @@ impl Devnet {
     /// same name is used again.
     #[must_use]
     pub fn start(name: &str, port_base: u16, nodes: u8) -> Self {
+        Self::start_with(name, port_base, nodes, &[])
+    }
+
+    /// The same with further arguments of `tkms devnet`.
+    #[must_use]
+    pub fn start_with(name: &str, port_base: u16, nodes: u8, arguments: &[&str]) -> Self {
         let port_base = free_ports(port_base);
         let dir = root().join("target/e2e").join(name);
         std::fs::create_dir_all(&dir).unwrap();
@@ -39,6 +45,7 @@ impl Devnet {
         let mut main = Command::new(program("tkms"))
             .args(["devnet", "--until-stdin-closes", "--port-base", &port_base.to_string()])
             .args(["--nodes", &nodes.to_string()])
+            .args(arguments)
             .arg("--dir")
             .arg(&dir)
             .arg("--root")
@@ -63,6 +70,22 @@ impl Devnet {
         let deployment: Deployment = serde_json::from_slice(&std::fs::read(&deployment).unwrap()).unwrap();
         let cluster = Cluster::from_json(&std::fs::read_to_string(&deployment.cluster).unwrap()).unwrap();
         Self { deployment, cluster, dir, main, restarted: BTreeMap::new() }
+    }
+
+    /// Where its keys lie.
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.dir.join(format!("keys-{}", self.deployment.nodes.len()))
+    }
+
+    /// Copies the keys of another devnet for the one of this name, unless it has its own: making them takes a minute.
+    pub fn take_keys(keys: &Path, name: &str) {
+        let dir = root().join("target/e2e").join(name);
+        if !dir.join(keys.file_name().unwrap()).exists() {
+            std::fs::create_dir_all(&dir).unwrap();
+            let copied = Command::new("cp").arg("-r").arg(keys).arg(&dir).status().unwrap();
+            assert!(copied.success(), "{} was not copied", keys.display());
+        }
     }
 
     /// Its directory.

@@ -13,7 +13,9 @@ pub mod actors;
 pub mod compile;
 pub mod contracts;
 pub mod devnet;
+pub mod evidence;
 pub mod nodes;
+pub mod relayer;
 
 use std::path::PathBuf;
 

@@ -77,6 +77,8 @@ pub async fn signed_plaintext(devnet: &Devnet, handle: Handle, extra_data: Bytes
     let call = Call {
         request: PublicRequest { handles: vec![handle], extra_data },
         materials: vec![material(devnet, handle).await],
+        evidence: None,
+        finality: None,
         wait: std::time::Duration::from_secs(10),
         label: String::new(),
     };

@@ -13,6 +13,7 @@ mod faults;
 mod official_client;
 mod public_decrypt;
 mod refusals;
+mod reorgs;
 mod restarts;
 mod shares;
 mod user_decrypt;

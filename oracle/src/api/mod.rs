@@ -1,5 +1,6 @@
 //! HTTP: the routes of the official client under `/v2` (fhevm-compat §3.2, §3.3), status for people, health for operators.
 
+mod acl;
 mod decrypt;
 mod input;
 mod keyurl;
@@ -107,6 +108,8 @@ pub fn router(app: Arc<App>, origins: &[String]) -> Router {
     Router::new()
         .nest("/v2", v2)
         .route("/v1/requests/{id}", get(status::request))
+        .route("/v1/acl/anchor", get(acl::anchor))
+        .route("/v1/acl/proofs/{handle}/{account}", get(acl::proof))
         .route("/livez", get(|| async { StatusCode::OK }))
         .route("/readyz", get(status::ready))
         .route("/metrics", get(status::metrics))
