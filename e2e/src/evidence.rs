@@ -76,10 +76,11 @@ pub async fn evidence_under(devnet: &Devnet, signed: &[SignedHeader], facts: &[F
     let first = &signed[0];
     let wanted = slots_for(AclLayout::Range, facts);
     let proof = state_proof(&rpc, first.hash, host(devnet).contracts.acl, &wanted).await.unwrap();
-    let proofs = std::iter::once(proof.account.as_slice()).chain(proof.slots.iter().map(|(_, nodes)| nodes.as_slice()));
-    let pooled = pool(proofs).unwrap();
+    let executor = state_proof(&rpc, first.hash, host(devnet).contracts.executor, &[]).await.unwrap();
+    let accounts = [proof.account.as_slice(), executor.account.as_slice()];
+    let pooled = pool(accounts.into_iter().chain(proof.slots.iter().map(|(_, nodes)| nodes.as_slice()))).unwrap();
     let mut places = pooled.proofs.into_iter();
-    let account = places.next().unwrap();
+    let (account, executor) = (places.next().unwrap(), places.next().unwrap());
     Evidence {
         header: first.header.0.clone().into(),
         attested: Some(Attested {
@@ -88,7 +89,7 @@ pub async fn evidence_under(devnet: &Devnet, signed: &[SignedHeader], facts: &[F
         }),
         nodes: pooled.nodes.into_iter().map(|node| node.0).collect(),
         account,
-        executor: Vec::new(),
+        executor,
         slots: proof.slots.iter().zip(places).map(|((slot, _), nodes)| SlotProof { slot: *slot, nodes }).collect(),
         paths: Vec::new(),
         hashes: Vec::new(),

@@ -74,7 +74,7 @@ pub async fn material(devnet: &Devnet, handle: Handle) -> Material {
 /// A public handle's plaintext word and the proof that a contract takes, made of the nodes' own answers.
 pub async fn signed_plaintext(devnet: &Devnet, handle: Handle, extra_data: Bytes) -> (Bytes, Bytes) {
     let parsed = ExtraData::parse(&extra_data).unwrap();
-    let call = Call {
+    let mut call = Call {
         request: PublicRequest { handles: vec![handle], extra_data },
         materials: vec![material(devnet, handle).await],
         evidence: None,
@@ -82,6 +82,7 @@ pub async fn signed_plaintext(devnet: &Devnet, handle: Handle, extra_data: Bytes
         wait: std::time::Duration::from_secs(10),
         label: String::new(),
     };
+    crate::evidence::prove_public(devnet, &mut call).await;
     let replies = public_decrypt(devnet, &(&call).into()).await;
     let answers = replies.into_iter().map(|reply| match reply.outcome {
         Some(Outcome::PublicAnswer(answer)) => PublicAnswer::try_from(answer).unwrap(),

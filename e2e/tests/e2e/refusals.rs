@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tkms_client::{Permit, PermitTerms, Trust};
 use tkms_e2e::actors::{Actor, send};
 use tkms_e2e::devnet::Devnet;
+use tkms_e2e::evidence::{prove_public, prove_user};
 use tkms_e2e::nodes::{self, assert_all_refused};
 use tkms_eth::LocalKey;
 use tkms_types::{Handle, HandlePair, PublicRequest, UserRequest};
@@ -70,7 +71,11 @@ async fn a_handle_that_is_not_public_is_refused_as_public() {
     let alice = Actor::new(&devnet, 5).await;
     let (handle, material) = private_value(&devnet, &alice).await;
     let before = nodes::computed(&devnet).await;
-    let replies = nodes::public_decrypt(&devnet, &(&public_call(handle, material)).into()).await;
+    let mut call = public_call(handle, material);
+    let replies = nodes::public_decrypt(&devnet, &(&call).into()).await;
+    assert_all_refused(&replies, "EvidenceMissing");
+    prove_public(&devnet, &mut call).await;
+    let replies = nodes::public_decrypt(&devnet, &(&call).into()).await;
     assert_all_refused(&replies, "GrantMissing");
     assert_eq!(nodes::computed(&devnet).await, before);
 }
@@ -83,7 +88,9 @@ async fn another_users_value_is_refused() {
     let contract = *alice.probe.address();
     let before = nodes::computed(&devnet).await;
     let request = permit(&devnet, &mallory, contract, now() - 60, 1).request(&[HandlePair { handle, contract }]);
-    let replies = nodes::user_decrypt(&devnet, &(&user_call(request, material)).into()).await;
+    let mut call = user_call(request, material);
+    prove_user(&devnet, &mut call).await;
+    let replies = nodes::user_decrypt(&devnet, &(&call).into()).await;
     assert_all_refused(&replies, "GrantMissing");
     assert_eq!(nodes::computed(&devnet).await, before);
 }
@@ -131,12 +138,14 @@ async fn the_bytes_of_another_handle_are_refused() {
     nodes::wait_until_final(&alice).await;
     let before = nodes::computed(&devnet).await;
     let swapped = Material { handle: Handle(handle), ..secret.clone() };
-    let replies = nodes::public_decrypt(&devnet, &(&public_call(Handle(handle), swapped)).into()).await;
-    assert_all_refused(&replies, "MaterialQuorum");
     let honest = nodes::material(&devnet, Handle(handle)).await;
     let digest = Material { digest: secret.digest, ..honest };
-    let replies = nodes::public_decrypt(&devnet, &(&public_call(Handle(handle), digest)).into()).await;
-    assert_all_refused(&replies, "MaterialQuorum");
+    for material in [swapped, digest] {
+        let mut call = public_call(Handle(handle), material);
+        prove_public(&devnet, &mut call).await;
+        let replies = nodes::public_decrypt(&devnet, &(&call).into()).await;
+        assert_all_refused(&replies, "MaterialQuorum");
+    }
     assert_eq!(nodes::computed(&devnet).await, before);
 }
 
@@ -158,6 +167,7 @@ async fn altered_bytes_in_the_store_give_no_answer_until_they_are_right_again() 
     let before = nodes::computed(&devnet).await;
     let mut call = public_call(Handle(handle), material);
     call.wait = Duration::from_secs(2);
+    prove_public(&devnet, &mut call).await;
     for reply in nodes::public_decrypt(&devnet, &(&call).into()).await {
         match reply.outcome {
             Some(Outcome::Pending(pending)) => assert_eq!(pending.state(), State::WaitingCiphertext),
@@ -170,6 +180,7 @@ async fn altered_bytes_in_the_store_give_no_answer_until_they_are_right_again() 
     assert_eq!(nodes::computed(&devnet).await, before);
     std::fs::write(&file, &bytes).unwrap();
     call.wait = WAIT;
+    prove_public(&devnet, &mut call).await;
     for reply in nodes::public_decrypt(&devnet, &(&call).into()).await {
         assert!(matches!(reply.outcome, Some(Outcome::PublicAnswer(_))), "{reply:?}");
     }

@@ -144,7 +144,8 @@ async fn the_same_ciphertext_asked_ten_times_shows_one_masked_value() {
         let request = permit.request(&pairs);
         let link = typed_data::user_link(&request.public_key, &[handle.0], alice.address(), gateway);
         let (materials, wait) = (vec![material.clone()], Duration::from_secs(10));
-        let call = Call { request, materials, evidence: None, finality: None, wait, label: String::new() };
+        let mut call = Call { request, materials, evidence: None, finality: None, wait, label: String::new() };
+        tkms_e2e::evidence::prove_user(&devnet, &mut call).await;
         let mut bodies = Vec::new();
         for (node, reply) in devnet.cluster.committee.iter().zip(nodes::user_decrypt(&devnet, &(&call).into()).await) {
             let Some(Outcome::UserAnswer(answer)) = reply.outcome else { panic!("no answer: {:?}", reply.outcome) };
