@@ -112,7 +112,7 @@ impl Devnet {
         self.restart(&format!("node-{number}"), "lying-node", "node", &config);
     }
 
-    /// Kills `oracle` or `coprocessor` with no warning.
+    /// Kills `oracle`, `coprocessor` or an attester with no warning.
     pub fn kill_service(&mut self, name: &str) {
         let pid = self.deployment.services.iter().find(|service| service.name == name).unwrap().pid;
         self.kill(name, pid);
@@ -121,7 +121,8 @@ impl Devnet {
     /// Starts it again.
     pub fn restart_service(&mut self, name: &str) {
         let config = self.deployment.services.iter().find(|service| service.name == name).unwrap().config.clone();
-        self.restart(name, "tkms", name, &config);
+        let command = name.split('-').next().unwrap();
+        self.restart(name, "tkms", command, &config);
     }
 
     fn node(&self, number: u8) -> &tkms::devnet::DeployedNode {

@@ -26,14 +26,7 @@ fn now() -> u64 {
 
 fn public_call(handle: Handle, material: Material) -> Call<PublicRequest> {
     let request = PublicRequest { handles: vec![handle], extra_data: vec![0].into() };
-    Call {
-        request,
-        materials: vec![material],
-        evidence: None,
-        finality: None,
-        wait: WAIT,
-        label: String::new(),
-    }
+    Call { request, materials: vec![material], evidence: None, finality: None, wait: WAIT, label: String::new() }
 }
 
 /// A value of Alice's own, with its material, final on the chain.
@@ -55,14 +48,7 @@ fn permit(devnet: &Devnet, signer: &Actor, contract: Address, start: u64, days: 
 }
 
 fn user_call(request: UserRequest, material: Material) -> Call<UserRequest> {
-    Call {
-        request,
-        materials: vec![material],
-        evidence: None,
-        finality: None,
-        wait: WAIT,
-        label: String::new(),
-    }
+    Call { request, materials: vec![material], evidence: None, finality: None, wait: WAIT, label: String::new() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
