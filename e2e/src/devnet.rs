@@ -125,6 +125,22 @@ impl Devnet {
         self.restart(name, "tkms", command, &config);
     }
 
+    /// Starts it again with other values in its configuration, wherever these keys stand in it.
+    pub fn restart_service_with(&mut self, name: &str, changes: &[(&str, &str)]) {
+        let config = &self.deployment.services.iter().find(|service| service.name == name).unwrap().config;
+        let text = std::fs::read_to_string(config).unwrap();
+        let changed = |line: &str| {
+            let key = line.split('=').next().unwrap_or_default().trim();
+            let change = changes.iter().find(|(name, _)| *name == key);
+            change.map_or_else(|| line.to_owned(), |(name, value)| format!("{name} = {value:?}"))
+        };
+        let lines: Vec<String> = text.lines().map(changed).collect();
+        let other = config.with_extension("changed.toml");
+        std::fs::write(&other, lines.join("\n")).unwrap();
+        let command = name.split('-').next().unwrap();
+        self.restart(name, "tkms", command, &other);
+    }
+
     fn node(&self, number: u8) -> &tkms::devnet::DeployedNode {
         let party = PartyId::new(number).unwrap();
         self.deployment.nodes.iter().find(|node| node.party_id == party).unwrap()

@@ -3,11 +3,13 @@
 use crate::devnet::Devnet;
 use merkle_acl::Fact;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tkms_eth::{DigestSigner as _, LocalKey};
 use tkms_kms_node::policy::facts;
 use tkms_kms_node::request::{Ask, Request};
 use tkms_types::{HostChain, PublicRequest, UserRequest};
 use tkms_wire::attestation::SignedHeader;
 use tkms_wire::evidence::Evidence;
+use tkms_wire::relayer::Hex;
 use tkms_wire::request::Call;
 use url::Url;
 
@@ -53,6 +55,15 @@ pub fn facts_of(devnet: &Devnet, ask: Ask) -> Vec<Fact> {
 pub async fn evidence_under(devnet: &Devnet, signed: &[SignedHeader], facts: &[Fact]) -> Evidence {
     let rpc = tkms_eth::connect(&devnet.deployment.host_rpc_url).unwrap();
     tkms::evidence::under(&rpc, host(devnet), signed, facts).await.unwrap()
+}
+
+/// A header signed with the key of one of the devnet's attesters, as a lying one would.
+#[must_use]
+pub fn sign(devnet: &Devnet, unsigned: &SignedHeader, number: u16) -> SignedHeader {
+    let key = LocalKey::read(&devnet.keys().join(format!("attester-{number}.key"))).unwrap();
+    let signed = SignedHeader { signer: key.address(), ..unsigned.clone() };
+    let signature = key.sign_digest(&signed.digest(host(devnet))).unwrap();
+    SignedHeader { signature: Hex(signature.to_vec().into()), ..signed }
 }
 
 /// The devnet's only host chain.

@@ -15,6 +15,7 @@ pub mod contracts;
 pub mod devnet;
 pub mod evidence;
 pub mod nodes;
+pub mod proxy;
 pub mod relayer;
 
 use std::path::PathBuf;

@@ -105,6 +105,15 @@ pub async fn wait_until_final(actor: &Actor) {
     .await;
 }
 
+/// Waits until everything mined so far is final and all attesters have signed a block that has it below.
+pub async fn wait_until_attested(devnet: &Devnet, actor: &Actor) {
+    let latest = actor.provider.get_block_number().await.unwrap();
+    wait_until("the newest block is attested", || async {
+        crate::evidence::attestations(devnet).await.iter().all(|signed| signed.number >= latest)
+    })
+    .await;
+}
+
 /// Asks every node for public plaintexts.
 pub async fn public_decrypt(devnet: &Devnet, request: &PublicDecryptRequest) -> Vec<Reply> {
     let mut replies = Vec::new();

@@ -9,6 +9,7 @@
 
 mod callbacks;
 mod contracts;
+mod evidence;
 mod faults;
 mod official_client;
 mod public_decrypt;

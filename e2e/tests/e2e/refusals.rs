@@ -35,7 +35,7 @@ async fn private_value(devnet: &Devnet, alice: &Actor) -> (Handle, Material) {
     let (index, handle) = Actor::made(&receipt)[0];
     send(&alice.provider, alice.probe.allowUser(index, alice.address()).into_transaction_request()).await;
     let material = nodes::material(devnet, Handle(handle)).await;
-    nodes::wait_until_final(alice).await;
+    nodes::wait_until_attested(devnet, alice).await;
     (Handle(handle), material)
 }
 
@@ -121,7 +121,7 @@ async fn the_bytes_of_another_handle_are_refused() {
     let receipt = send(&alice.provider, alice.probe.makeUint8(1).into_transaction_request()).await;
     let (index, handle) = Actor::made(&receipt)[0];
     send(&alice.provider, alice.probe.publish(vec![index]).into_transaction_request()).await;
-    nodes::wait_until_final(&alice).await;
+    nodes::wait_until_attested(&devnet, &alice).await;
     let before = nodes::computed(&devnet).await;
     let swapped = Material { handle: Handle(handle), ..secret.clone() };
     let honest = nodes::material(&devnet, Handle(handle)).await;
@@ -143,7 +143,7 @@ async fn altered_bytes_in_the_store_give_no_answer_until_they_are_right_again() 
     let (index, handle) = Actor::made(&receipt)[0];
     send(&alice.provider, alice.probe.publish(vec![index]).into_transaction_request()).await;
     let material = nodes::material(&devnet, Handle(handle)).await;
-    nodes::wait_until_final(&alice).await;
+    nodes::wait_until_attested(&devnet, &alice).await;
     let file = devnet.dir().join("run/coprocessor/objects").join(format!("{:x}", material.digest));
     let bytes = std::fs::read(&file).unwrap();
     let mut altered = bytes.clone();

@@ -6,15 +6,14 @@ use alloy::eips::BlockNumberOrTag;
 use alloy::providers::Provider as _;
 use alloy::providers::ext::AnvilApi as _;
 use alloy::rpc::types::anvil::ReorgOptions;
-use alloy_primitives::{B256, U256};
+use alloy_primitives::U256;
 use std::time::Duration;
 use tkms_e2e::actors::{Actor, send};
 use tkms_e2e::devnet::Devnet;
-use tkms_e2e::evidence::{attestations, evidence_under, facts_of, host};
+use tkms_e2e::evidence::{attestations, evidence_under, facts_of, host, sign};
 use tkms_e2e::relayer::{Standing, ask_public, look};
 use tkms_e2e::{nodes, wait_until};
 use tkms_eth::proofs::header_by_number;
-use tkms_eth::{DigestSigner as _, LocalKey};
 use tkms_kms_node::request::Ask;
 use tkms_types::{Handle, MinFinality, PublicRequest};
 use tkms_wire::attestation::SignedHeader;
@@ -210,12 +209,4 @@ fn resigned(devnet: &Devnet, template: &SignedHeader) -> Vec<SignedHeader> {
     let hash = alloy_primitives::keccak256(&template.header.0);
     let unsigned = SignedHeader { hash, ..template.clone() };
     (1..=4).map(|number| sign(devnet, &unsigned, number)).collect()
-}
-
-fn sign(devnet: &Devnet, unsigned: &SignedHeader, number: u16) -> SignedHeader {
-    let file = devnet.keys().join(format!("attester-{number}.key"));
-    let key = LocalKey::read(&file).unwrap();
-    let signed = SignedHeader { signer: key.address(), ..unsigned.clone() };
-    let digest: B256 = signed.digest(host(devnet));
-    SignedHeader { signature: Hex(key.sign_digest(&digest).unwrap().to_vec().into()), ..signed }
 }

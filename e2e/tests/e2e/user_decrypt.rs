@@ -134,7 +134,7 @@ async fn the_same_ciphertext_asked_ten_times_shows_one_masked_value() {
     let pairs = allow_all(&alice, alice.address()).await;
     let (handle, contract) = (pairs[0].handle, pairs[0].contract);
     let material = nodes::material(&devnet, handle).await;
-    nodes::wait_until_final(&alice).await;
+    nodes::wait_until_attested(&devnet, &alice).await;
     let client = client(&devnet);
     let gateway = &devnet.cluster.gateway;
     let mut shares = Vec::new();
