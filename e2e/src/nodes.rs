@@ -3,7 +3,6 @@
 use crate::actors::Actor;
 use crate::devnet::Devnet;
 use crate::wait_until;
-use alloy::eips::BlockNumberOrTag;
 use alloy::providers::Provider as _;
 use alloy_primitives::Bytes;
 use tkms_types::{ExtraData, Handle, PublicRequest};
@@ -93,16 +92,6 @@ pub async fn signed_plaintext(devnet: &Devnet, handle: Handle, extra_data: Bytes
     let signatures: Vec<[u8; 65]> = answers.iter().map(|answer| answer.signature).collect();
     let proof = decryption_proof(&signatures, &parsed.normalised()).unwrap();
     (answers[0].words.concat().into(), proof.into())
-}
-
-/// Waits until everything mined so far is final.
-pub async fn wait_until_final(actor: &Actor) {
-    let latest = actor.provider.get_block_number().await.unwrap();
-    wait_until("the newest block is final", || async {
-        let finalized = actor.provider.get_block_by_number(BlockNumberOrTag::Finalized).await.unwrap();
-        finalized.is_some_and(|block| block.header.number >= latest)
-    })
-    .await;
 }
 
 /// Waits until everything mined so far is final and all attesters have signed a block that has it below.
