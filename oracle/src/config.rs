@@ -17,7 +17,7 @@
 //! | `limits.keep_hours` | 24 | how long requests over HTTP are kept |
 //! | `limits.connections` | 1,024 | open connections |
 //! | `limits.user_per_minute` | 60 | user decryptions of one signer of permits |
-//! | `limits.caller_per_minute` | 600 | inputs and decryptions of one IP address |
+//! | `limits.caller_per_minute` | 600 | inputs and decryptions of one IP address; proofs of permissions likewise, apart from them |
 //! | `limits.all_per_minute` | 6,000 | of everybody together, each kind |
 
 use serde::Deserialize;

@@ -84,7 +84,9 @@ pub enum MirrorError {
         expected: B256,
     },
     /// The log does not add up to the range.
-    #[error("the host endpoint's log gives {found} grants up to block {number}, its state proves {expected} or other ones")]
+    #[error(
+        "the host endpoint's log gives {found} grants up to block {number}, its state proves {expected} or other ones"
+    )]
     Mismatch {
         /// Number of the final block.
         number: u64,
@@ -150,7 +152,11 @@ impl Mirror {
             }
             Err(EventsError::OtherChain { oldest }) => {
                 // Farther back than the cursor remembers. The range itself will tell whether this is our chain.
-                tracing::error!(chain = self.host.chain.chain_id, oldest, "deep reorganisation: the mirror is made anew");
+                tracing::error!(
+                    chain = self.host.chain.chain_id,
+                    oldest,
+                    "deep reorganisation: the mirror is made anew"
+                );
                 self.forget().await?;
                 return Err(EventsError::OtherChain { oldest }.into());
             }

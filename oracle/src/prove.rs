@@ -110,9 +110,7 @@ impl Prover {
     /// Waits until there is a block above `number`, at most `patience`.
     pub async fn newer(&self, number: u64, patience: Duration) {
         let mut standing = self.standing.subscribe();
-        let above = |standing: &Standing| {
-            standing.block.as_ref().is_some_and(|block| block.anchor().number() > number)
-        };
+        let above = |standing: &Standing| standing.block.as_ref().is_some_and(|block| block.anchor().number() > number);
         // Elapsed or not, the caller looks again.
         drop(timeout(patience, standing.wait_for(above)).await);
     }

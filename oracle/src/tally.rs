@@ -188,9 +188,7 @@ impl Tally {
             refused: refused(&EVIDENCE_CODES),
             executor: refused(&[EXECUTOR_CODE]),
             // What is not final is worth waiting for, however long.
-            by_all: self.refused(missable, |class, code| {
-                class != RefusalClass::Wait && EVIDENCE_CODES.contains(&code)
-            }),
+            by_all: self.refused(missable, |class, code| class != RefusalClass::Wait && EVIDENCE_CODES.contains(&code)),
         }
     }
 

@@ -6,8 +6,9 @@ use crate::desk::DeskError;
 use crate::host::Host;
 use crate::prove::attesters::AttesterFault;
 use crate::prove::block::ProvenBlock;
+use crate::server::Peer;
 use alloy_primitives::{Address, B256};
-use axum::extract::Path;
+use axum::extract::{ConnectInfo, Path};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -116,8 +117,10 @@ pub(super) async fn anchor(app: Extension<Arc<App>>) -> Response {
 
 pub(super) async fn proof(
     app: Extension<Arc<App>>,
+    peer: ConnectInfo<Peer>,
     Path((handle, account)): Path<(String, String)>,
 ) -> Result<Response, Failed> {
+    app.charge_reader(peer.0)?;
     let Some(grant) = grant(&handle, &account) else {
         return Ok(unproven(StatusCode::BAD_REQUEST, "Malformed", "a handle and an account, or `public`"));
     };

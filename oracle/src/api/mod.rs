@@ -55,6 +55,7 @@ pub struct App {
     public_url: Url,
     users: Quota<Address>,
     callers: Quota<IpAddr>,
+    readers: Quota<IpAddr>,
 }
 
 impl App {
@@ -72,11 +73,17 @@ impl App {
             public_url: config.public_url.clone(),
             users: Quota::new(user_per_minute, all_per_minute),
             callers: Quota::new(caller_per_minute, all_per_minute),
+            readers: Quota::new(caller_per_minute, all_per_minute),
         }
     }
 
     fn charge_caller(&self, peer: Peer) -> Result<(), Failed> {
         self.charged(self.callers.charge(&peer.0.ip(), Instant::now()))
+    }
+
+    /// Looking at permissions takes nothing from what a caller may ask.
+    fn charge_reader(&self, peer: Peer) -> Result<(), Failed> {
+        self.charged(self.readers.charge(&peer.0.ip(), Instant::now()))
     }
 
     fn charge_user(&self, user: Address) -> Result<(), Failed> {

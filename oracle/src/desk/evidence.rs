@@ -22,7 +22,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(100);
 /// How old evidence may get before a node that comes back is asked with newer.
 const FRESH: Duration = Duration::from_secs(30);
 /// Renewals that more nodes refuse than a quorum can miss, before the request is refused: no evidence of ours will do.
-const RENEWALS: u32 = 20;
+const RENEWALS: u32 = 8;
 
 /// What nodes were asked with.
 pub(super) struct Sent {

@@ -14,8 +14,8 @@ use merkle_acl::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use tkms_eth::proofs::{self, state_proof};
 use tkms_eth::Rpc;
+use tkms_eth::proofs::{self, state_proof};
 use tkms_types::HostChain;
 use tkms_wire::evidence::{self, Attested, Evidence, GrantPath};
 
@@ -166,10 +166,8 @@ impl ProvenBlock {
         now: u64,
     ) -> Result<Proven, Unproven> {
         let wanted = facts::facts(ask, chain, now);
-        let by_slot: Vec<&Fact> = wanted
-            .iter()
-            .filter(|fact| !matches!(fact, Fact::Granted(grant) if paths.contains_key(grant)))
-            .collect();
+        let by_slot: Vec<&Fact> =
+            wanted.iter().filter(|fact| !matches!(fact, Fact::Granted(grant) if paths.contains_key(grant))).collect();
         if self.mirrored()
             && let Some(Fact::Granted(grant)) = by_slot.iter().find(|fact| matches!(fact, Fact::Granted(_)))
         {
@@ -211,7 +209,8 @@ impl ProvenBlock {
         let mut slots = slot_proofs(&self.range, &slots);
         slots.extend(facts.iter().cloned());
         let executor: &[Bytes] = if with_executor { &self.executor } else { &[] };
-        let proofs = [self.account.as_slice(), executor].into_iter().chain(slots.iter().map(|slot| slot.nodes.as_slice()));
+        let proofs =
+            [self.account.as_slice(), executor].into_iter().chain(slots.iter().map(|slot| slot.nodes.as_slice()));
         let pool = compact::pool(proofs)?;
         let mut places = pool.proofs.into_iter();
         let (account, executor) = (places.next().unwrap_or_default(), places.next().unwrap_or_default());
@@ -270,8 +269,8 @@ fn peaks(root: B256, count: u64, range: &BTreeMap<B256, Vec<Bytes>>) -> Result<V
     live.map(|level| {
         let slot = keys::range_peak(level);
         let nodes = range.get(&slot).ok_or(AclError::SlotProofMissing { slot })?;
-        let word = merkle_acl::prove_slot(root, slot, nodes)
-            .map_err(|reason| AclError::SlotProofInvalid { slot, reason })?;
+        let word =
+            merkle_acl::prove_slot(root, slot, nodes).map_err(|reason| AclError::SlotProofInvalid { slot, reason })?;
         Ok((level, B256::from(word)))
     })
     .collect()

@@ -162,7 +162,8 @@ impl Keeper {
         self.history.check_count(&anchor, proven.count())?;
         self.remember(&anchor, proven.count());
         tracing::debug!(chain = chain_id, number, hash = %anchor.hash(), grants = proven.count(), "final block ready");
-        let standing = Standing { block: Some(Arc::new(proven)), why: "the newest final block does not grant it".into() };
+        let standing =
+            Standing { block: Some(Arc::new(proven)), why: "the newest final block does not grant it".into() };
         self.prover.standing.send_replace(standing);
         self.check_age()
     }

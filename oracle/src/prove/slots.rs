@@ -87,8 +87,7 @@ impl Slots {
         let mut shelf = self.shelf();
         let found = collect(&shelf.known, slots);
         if found.is_none() && wish && shelf.wishes.len() + slots.len() <= WISHES {
-            let missing: Vec<B256> =
-                slots.iter().filter(|slot| !shelf.known.contains_key(*slot)).copied().collect();
+            let missing: Vec<B256> = slots.iter().filter(|slot| !shelf.known.contains_key(*slot)).copied().collect();
             shelf.wishes.extend(missing);
         }
         found

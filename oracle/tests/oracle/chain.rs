@@ -93,7 +93,7 @@ impl Chain {
                 cluster.gateway = gateway;
                 cluster
             },
-            &url,
+            url.as_str(),
         )
         .await;
         let rpc = ProviderBuilder::new().wallet(EthereumWallet::from(signer)).connect_http(url).erased();

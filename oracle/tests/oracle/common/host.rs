@@ -2,7 +2,9 @@
 
 use alloy::consensus::Header as Consensus;
 use alloy::primitives::{Address, B256, Bytes, Log as Content, LogData, U256, keccak256};
-use alloy::rpc::types::{Block as RpcBlock, EIP1186AccountProofResponse, EIP1186StorageProof, Header, Log, Transaction};
+use alloy::rpc::types::{
+    Block as RpcBlock, EIP1186AccountProofResponse, EIP1186StorageProof, Header, Log, Transaction,
+};
 use alloy::sol_types::{SolCall, SolEvent};
 use alloy_trie::proof::ProofRetainer;
 use alloy_trie::{HashBuilder, Nibbles, TrieAccount};
@@ -163,7 +165,9 @@ impl FakeChain {
 
     /// Empty blocks.
     pub fn mine(&self, count: u64) {
-        (0..count).for_each(|_| drop(self.block_with(|_| {})));
+        for _ in 0..count {
+            self.block_with(|_| {});
+        }
     }
 
     /// One block with these grants; its number.
@@ -173,7 +177,9 @@ impl FakeChain {
 
     /// One block that writes a word.
     pub fn set(&self, slot: B256, word: U256) {
-        self.block_with(|block| drop(block.storage.insert(slot, word)));
+        self.block_with(|block| {
+            block.storage.insert(slot, word);
+        });
     }
 
     /// Drops the newest blocks; what is mined next has other hashes.
@@ -259,9 +265,8 @@ impl State {
         }
         let word = |slot: &B256| block.storage.get(slot).copied().unwrap_or_default();
         let proven = slots.iter().zip(proofs);
-        let storage_proof = proven
-            .map(|(slot, proof)| EIP1186StorageProof { key: (*slot).into(), value: word(slot), proof })
-            .collect();
+        let storage_proof =
+            proven.map(|(slot, proof)| EIP1186StorageProof { key: (*slot).into(), value: word(slot), proof }).collect();
         let account_proof = block.accounts(address).1;
         let answer =
             EIP1186AccountProofResponse { address, storage_hash, account_proof, storage_proof, ..Default::default() };

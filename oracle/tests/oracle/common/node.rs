@@ -9,8 +9,8 @@ use tkms_oracle::record::Ask;
 use tkms_types::transcript::user_request_id;
 use tkms_types::typed_data::{public_answer_digest, user_answer_digest, user_link};
 use tkms_types::{Cluster, ExtraData, PartyId, PublicRequest, RequestId, SessionId, UserRequest};
-use tkms_wire::evidence::Evidence;
 use tkms_wire::answer::{Blame, PublicAnswer, UserAnswer, envelope_digest};
+use tkms_wire::evidence::Evidence;
 use tkms_wire::kms::kms_server::{Kms, KmsServer};
 use tkms_wire::kms::{
     InfoReply, InfoRequest, Pending, PublicDecryptRequest, Refusal, RefusalClass, Reply, State, StatusRequest,

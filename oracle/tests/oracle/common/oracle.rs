@@ -4,7 +4,7 @@ use super::attester::{ATTESTERS, FakeAttester};
 use super::coprocessor::FakeCoprocessor;
 use super::host::FakeChain;
 use super::node::FakeNode;
-use super::{DELEGATOR, CONTRACT, address_of, alice, cluster, free_port, grants, now};
+use super::{CONTRACT, DELEGATOR, address_of, alice, cluster, free_port, grants, now};
 use alloy::primitives::U256;
 use merkle_acl::keys;
 use serde_json::Value;
@@ -57,8 +57,9 @@ impl Setup {
     }
 
     /// Over a real chain.
-    pub async fn with(change: impl FnOnce(Cluster) -> Cluster, endpoint: &Url) -> Self {
-        Self::over(change, endpoint, endpoint).await
+    pub async fn with(change: impl FnOnce(Cluster) -> Cluster, endpoint: &str) -> Self {
+        let endpoint = Url::parse(endpoint).unwrap();
+        Self::over(change, &endpoint, &endpoint).await
     }
 
     async fn over(change: impl FnOnce(Cluster) -> Cluster, rpc_url: &Url, attesters_own: &Url) -> Self {
@@ -112,14 +113,30 @@ impl Setup {
         Config::from_toml(&text).unwrap()
     }
 
-    /// Starts the oracle over what a former one left.
-    pub async fn start(&mut self) {
+    /// Everybody gets another cluster file.
+    pub fn change(&mut self, change: impl FnOnce(&mut Cluster)) {
+        let mut cluster = (*self.cluster).clone();
+        change(&mut cluster);
+        self.cluster = Arc::new(cluster);
+        self.nodes.iter().for_each(|node| node.join(self.cluster.clone()));
+        self.attesters.iter().for_each(|attester| attester.join(self.cluster.clone()));
+    }
+
+    /// The oracle until `shutdown`.
+    pub fn run<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        shutdown: F,
+    ) -> impl Future<Output = Result<(), tkms_oracle::Error>> + Send + use<F> {
         let key_file = self.dir.path().join("key");
         // Anvil's second account, which it funds.
         std::fs::write(&key_file, "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d\n").unwrap();
+        tkms_oracle::run(self.config(&key_file), (*self.cluster).clone(), shutdown)
+    }
+
+    /// Starts the oracle over what a former one left.
+    pub async fn start(&mut self) {
         let (stop, stopped) = oneshot::channel::<()>();
-        let shutdown = async move { drop(stopped.await) };
-        let run = tkms_oracle::run(self.config(&key_file), (*self.cluster).clone(), shutdown);
+        let run = self.run(async move { drop(stopped.await) });
         self.running = Some((stop, tokio::spawn(run)));
         self.wait("the API listens", async || self.get("/livez").await.is_ok().then_some(())).await;
     }
