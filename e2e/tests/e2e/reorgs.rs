@@ -187,7 +187,7 @@ fn changed(rlp: &[u8]) -> alloy_primitives::Bytes {
 
 /// One attester's signature over a block, as a liar gives it: with the real key, about a block that is not final.
 fn signed_by(devnet: &Devnet, header: &tkms_eth::proofs::BlockHeader, number: u16) -> Vec<SignedHeader> {
-    let read: alloy::consensus::Header = alloy::rlp::Decodable::decode(&mut &*header.rlp).unwrap();
+    let read: alloy::consensus::Header = alloy::rlp::Decodable::decode(&mut header.rlp.as_ref()).unwrap();
     let (class, depth) = MinFinality::Finalized.signed();
     let unsigned = SignedHeader {
         number: header.number,

@@ -7,6 +7,7 @@ use rand::TryRngCore as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tkms_client::{Assurance, Client, Config, Permit, PermitTerms, Trust};
+use tkms_eth::LocalKey;
 use tkms_types::{Cluster, FheType, Handle, HandlePair, Plaintext};
 
 /// How far before now a permit starts, so that a node whose clock is behind does not see it in the future.

@@ -18,10 +18,8 @@ use tkms_types::{
 /// Oldest header a node accepts on a local chain (trust-rules §3) and elsewhere, in seconds.
 const LOCAL_ANCHOR_AGE: u64 = 600;
 const ANCHOR_AGE: u64 = 2_400;
-/// How many blocks a header may lie below the newest one a node accepted.
-const ANCHOR_LAG: u64 = 600;
 /// How many blocks an anchor may lie behind the newest one a node has seen.
-const MAX_ANCHOR_LAG: u64 = 256;
+const MAX_ANCHOR_LAG: u64 = 600;
 /// How far a header may lie ahead of a node's clock, in seconds.
 const CLOCK_SKEW: u64 = 30;
 
@@ -126,12 +124,8 @@ fn cluster(
             trust: HeaderTrustKind::Attesters,
             attesters: AttesterSet { version: 1, quorum: u16::try_from(quorum(attesters.len()))?, members: attesters },
             min_finality: MinFinality::Finalized,
-            max_anchor_lag: MAX_ANCHOR_LAG,
-            trust: HeaderTrustKind::Rpc,
-            attesters: AttesterSet { version: 1, quorum: 0, members: Vec::new() },
-            min_finality: MinFinality::Finalized,
             max_anchor_age: if local { LOCAL_ANCHOR_AGE } else { ANCHOR_AGE },
-            max_anchor_lag: ANCHOR_LAG,
+            max_anchor_lag: MAX_ANCHOR_LAG,
             clock_skew: CLOCK_SKEW,
             deny_blocks_user_decryption: false,
             coprocessors: CoprocessorSet {

@@ -19,7 +19,7 @@ pub fn write(layout: &Layout, ports: Ports, committee: Committee, keys: &Keys, a
     write("coprocessor", &coprocessor(layout, ports, keys))?;
     for number in 1..=ATTESTERS {
         let key = keys.attesters.get(usize::from(number) - 1).context("an attester has no key")?;
-        write(&attester_name(number), &attester(layout, ports, number, key, lag))?;
+        write(&attester_name(number), &attester(layout, ports, number, key))?;
     }
     // The last of Anvil's accounts pays for callbacks; the others are the users'.
     let payer = accounts.last().context("Anvil has no accounts")?;
@@ -76,7 +76,7 @@ fn oracle(layout: &Layout, ports: Ports, keys: &Keys, key_file: &str) -> Table {
         ("rpc_url".into(), local_url(ports.anvil(), "/").to_string().into()),
         (
             "attesters".into(),
-            (1..=ATTESTERS).map(|number| local_url(ports.attester(number), "/").to_string()).collect(),
+            (1..=ATTESTERS).map(|number| local_url(ports.attester(number), "/").to_string()).collect::<Vec<_>>().into(),
         ),
         ("coprocessor_urls".into(), Value::Array(vec![local_url(ports.coprocessor(), "/").to_string().into()])),
     ]);
