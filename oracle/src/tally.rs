@@ -27,9 +27,10 @@ pub enum Outcome {
 }
 
 /// Refusals about the evidence itself: better or newer evidence may be accepted.
-const EVIDENCE_CODES: [&str; 15] = [
+const EVIDENCE_CODES: [&str; 16] = [
     "EvidenceMissing",
     "EvidenceStale",
+    "HeaderUnavailable",
     "HeaderMalformed",
     "HeaderUnattested",
     "AttesterSetUnknown",

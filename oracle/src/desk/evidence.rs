@@ -61,7 +61,8 @@ impl Sent {
         let fresh = FRESH.min(Duration::from_secs(host.chain.max_anchor_age / 4));
         let wanted = verdict.refused || self.at.elapsed() > fresh;
         let newer = wanted && host.prover.number() > self.number;
-        if !newer && !(verdict.executor && !self.with_executor) {
+        let executor = verdict.executor && !self.with_executor;
+        if !newer && !executor {
             return None;
         }
         if verdict.by_all.is_some() && self.refused >= RENEWALS {

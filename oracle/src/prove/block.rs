@@ -9,8 +9,8 @@ use alloy_primitives::{Address, B256, Bytes};
 use merkle_acl::compact::{self, CompactError};
 use merkle_acl::range::{RangeProof, covering_level};
 use merkle_acl::{
-    AclBlock, AclError, AclProof, Anchor, Fact, Grant, ProofError, SlotProof, TrieError, fact_slots, keys, leaf_hash,
-    prove_account, range_slots,
+    AclBlock, AclError, AclLayout, AclProof, Anchor, Fact, Grant, ProofError, SlotProof, TrieError, fact_slots, keys,
+    leaf_hash, prove_account, range_slots,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -204,7 +204,7 @@ impl ProvenBlock {
         let count = self.count();
         let levels = paths.values().map(|path| covering_level(path.index, count));
         let levels = levels.collect::<Result<BTreeSet<u8>, _>>()?;
-        let mut slots = vec![acl_layout_pause()];
+        let mut slots = vec![first_word()];
         slots.extend(levels.into_iter().map(keys::range_peak));
         let mut slots = slot_proofs(&self.range, &slots);
         slots.extend(facts.iter().cloned());
@@ -242,7 +242,7 @@ impl ProvenBlock {
 impl From<SlotError> for Unproven {
     fn from(error: SlotError) -> Self {
         match error {
-            SlotError::Endpoint(error) => Self::Later(error.to_string()),
+            SlotError::Endpoint(_) | SlotError::Slow(_) => Self::Later(error.to_string()),
             SlotError::Wrong { .. } => Self::Wrong(error.to_string()),
         }
     }
@@ -255,8 +255,8 @@ impl From<CompactError> for Unproven {
 }
 
 /// The word with pause flag and count.
-const fn acl_layout_pause() -> B256 {
-    merkle_acl::AclLayout::Range.pause_slot()
+const fn first_word() -> B256 {
+    AclLayout::Range.pause_slot()
 }
 
 fn slot_proofs(known: &BTreeMap<B256, Vec<Bytes>>, slots: &[B256]) -> Vec<SlotProof> {

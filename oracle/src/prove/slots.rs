@@ -4,13 +4,17 @@ use alloy_primitives::{Address, B256, Bytes};
 use merkle_acl::{SlotProof, TrieError, prove_slot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tkms_eth::Rpc;
 use tkms_eth::proofs::{ProofError, state_proof};
+use tokio::time::timeout;
 
 /// Proofs kept for one block. Over it all are forgotten: they can be asked for again.
 const KEPT: usize = 8_192;
 /// Slots in one call of everybody together; a request alone may need more.
 const WISHES: usize = 4_096;
+/// Longest wait for a turn: whoever waits longer looks again, under a newer block perhaps.
+const TURN: Duration = Duration::from_secs(5);
 
 /// Why there is no proof of a slot.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +22,9 @@ pub enum SlotError {
     /// The endpoint.
     #[error(transparent)]
     Endpoint(#[from] ProofError),
+    /// Calls of others take too long.
+    #[error("the host endpoint is slow to prove slots in block {0}")]
+    Slow(B256),
     /// The endpoint lied, or the block is not the one it proves for.
     #[error("the host endpoint's proof of slot {slot} in block {block} is wrong: {reason}")]
     Wrong {
@@ -60,7 +67,7 @@ impl Slots {
         if let Some(found) = self.look(slots, true) {
             return Ok(found);
         }
-        let _turn = self.turn.lock().await;
+        let _turn = timeout(TURN, self.turn.lock()).await.map_err(|_| SlotError::Slow(self.block))?;
         // Whoever had the turn before may have brought ours along.
         if let Some(found) = self.look(slots, false) {
             return Ok(found);

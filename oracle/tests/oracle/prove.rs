@@ -221,6 +221,25 @@ async fn request_whose_grant_a_reorganisation_takes_away_is_refused_and_one_that
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn endpoint_on_another_branch_than_the_attesters_proves_nothing_and_is_named() {
+    for checkpoint in [true, false] {
+        let mut setup = Setup::new().await;
+        // As many blocks and the same grants, by other hashes from the first or from a later block on.
+        let other = setup.chain().fork(if checkpoint { 2 } else { 1 }).await;
+        other.grant(&grants());
+        other.settle();
+        setup.rpc_url = other.url.to_string();
+        setup.start().await;
+        let job = setup.job(PUBLIC, &public(&[1])).await;
+        waits(&setup, &job).await;
+        alarmed(&setup, "no such block").await;
+        if !checkpoint {
+            alarmed(&setup, "the cluster file's checkpoint is").await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_final_histories_halt_the_chain() {
     let setup = Setup::running().await;
     let job = setup.job(PUBLIC, &public(&[1])).await;
@@ -281,6 +300,7 @@ async fn ten_permissions_take_at_most_sixteen_kilobytes() {
     right(&setup, &job).await;
     let bytes = setup.nodes[0].evidence_bytes.load(Ordering::Relaxed);
     println!("evidence of ten permissions: {bytes} bytes");
+    assert_eq!(setup.nodes[0].paths.load(Ordering::Relaxed), 10, "all by path");
     assert!((1_000..=16 * 1024).contains(&bytes), "{bytes}");
 }
 

@@ -5,9 +5,7 @@ use merkle_acl::trust::{
     AnchorHistory, AnchorRules, Attestation, AttesterQuorum, AttesterSet, Finality, HeaderEvidence, HeaderStatement,
     Witness, accept,
 };
-use merkle_acl::{
-    AclBlock, AclProof, Anchor, Fact, Grant, ProofError, SlotProof, leaf_hash, prove_account, range_slots,
-};
+use merkle_acl::{AclBlock, AclProof, Anchor, Fact, Grant, ProofError, SlotProof, leaf_hash, prove_account};
 use tkms_oracle::prove::facts::{acl_host, facts};
 use tkms_oracle::record::Ask;
 use tkms_types::{HeaderTrustKind, HostChain, typed_data};
@@ -48,8 +46,9 @@ fn check(evidence: &Evidence, ask: &Ask, chain: &HostChain) -> Result<Result<u64
     if !executor.is_empty() {
         prove_account(anchor.state_root(), chain.contracts.executor, &executor).map_err(|e| text(&e))?;
     }
-    let every = range_slots(acl_host(chain).layout, u64::MAX >> 23);
-    let (shared, of_facts): (Vec<_>, Vec<_>) = slots.into_iter().partition(|proof| every.contains(&proof.slot));
+    let layout = acl_host(chain).layout;
+    let (shared, of_facts): (Vec<_>, Vec<_>) =
+        slots.into_iter().partition(|proof| AclBlock::is_block_slot(layout, proof.slot));
     let block = AclBlock::under(anchor, &account, &shared, &acl_host(chain)).map_err(|e| text(&e))?;
 
     let grants: Option<Vec<Grant>> =

@@ -134,11 +134,27 @@ impl FakeChain {
         let hash = header.hash_slow();
         let (storage, range) = (BTreeMap::new(), MountainRange::default());
         let genesis = Block { header, hash, storage, range, known: BTreeSet::new(), logs: Vec::new() };
-        let state = State { blocks: vec![genesis], lie: Lie::None, branch: 0, calls: BTreeMap::new() };
+        let chain = Self::listening(vec![genesis], 0).await;
+        chain.mine(1);
+        chain
+    }
+
+    /// A chain of its own that shares so many blocks with this one.
+    pub async fn fork(&self, shared: usize) -> Self {
+        let blocks = self.state.lock().unwrap().blocks[..shared].to_vec();
+        let fork = Self::listening(blocks, 1).await;
+        if shared == 1 {
+            fork.mine(1);
+        }
+        fork.mine(1);
+        fork
+    }
+
+    async fn listening(blocks: Vec<Block>, branch: u64) -> Self {
+        let state = State { blocks, lie: Lie::None, branch, calls: BTreeMap::new() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let chain = Self { state: Arc::new(Mutex::new(state)), url };
-        chain.mine(1);
         let routes = Router::new().route("/", post(lying)).route("/honest", post(honest)).with_state(chain.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
         chain

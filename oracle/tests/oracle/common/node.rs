@@ -58,6 +58,8 @@ pub struct FakeNode {
     pub anchors: Arc<Mutex<Vec<u64>>>,
     /// Bytes of the last evidence.
     pub evidence_bytes: Arc<AtomicUsize>,
+    /// Paths in it.
+    pub paths: Arc<AtomicUsize>,
     bad: Arc<Mutex<Vec<String>>>,
     executor_known: Arc<AtomicBool>,
     act: Arc<Mutex<Act>>,
@@ -77,6 +79,7 @@ impl FakeNode {
             calls: Arc::default(),
             anchors: Arc::default(),
             evidence_bytes: Arc::default(),
+            paths: Arc::default(),
             bad: Arc::default(),
             executor_known: Arc::default(),
             act: Arc::new(Mutex::new(Act::Honest)),
@@ -134,6 +137,7 @@ impl FakeNode {
         };
         let size = prost::Message::encoded_len(&tkms_wire::kms::Evidence::from(evidence));
         self.evidence_bytes.store(size, Ordering::Relaxed);
+        self.paths.store(evidence.paths.len(), Ordering::Relaxed);
         match judge(evidence, ask, &self.cluster().chains[0]) {
             Verdict::Bad(reason) => {
                 self.bad.lock().unwrap().push(reason.clone());
