@@ -28,6 +28,12 @@ impl Devnet {
     /// same name is used again.
     #[must_use]
     pub fn start(name: &str, port_base: u16, nodes: u8) -> Self {
+        Self::start_with(name, port_base, nodes, &[])
+    }
+
+    /// The same with further arguments of `tkms devnet`.
+    #[must_use]
+    pub fn start_with(name: &str, port_base: u16, nodes: u8, arguments: &[&str]) -> Self {
         let port_base = free_ports(port_base);
         let dir = root().join("target/e2e").join(name);
         std::fs::create_dir_all(&dir).unwrap();
@@ -39,6 +45,7 @@ impl Devnet {
         let mut main = Command::new(program("tkms"))
             .args(["devnet", "--until-stdin-closes", "--port-base", &port_base.to_string()])
             .args(["--nodes", &nodes.to_string()])
+            .args(arguments)
             .arg("--dir")
             .arg(&dir)
             .arg("--root")
@@ -65,6 +72,22 @@ impl Devnet {
         Self { deployment, cluster, dir, main, restarted: BTreeMap::new() }
     }
 
+    /// Where its keys lie.
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.dir.join(format!("keys-{}", self.deployment.nodes.len()))
+    }
+
+    /// Copies the keys of another devnet for the one of this name, unless it has its own: making them takes a minute.
+    pub fn take_keys(keys: &Path, name: &str) {
+        let dir = root().join("target/e2e").join(name);
+        if !dir.join(keys.file_name().unwrap()).exists() {
+            std::fs::create_dir_all(&dir).unwrap();
+            let copied = Command::new("cp").arg("-r").arg(keys).arg(&dir).status().unwrap();
+            assert!(copied.success(), "{} was not copied", keys.display());
+        }
+    }
+
     /// Its directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -89,7 +112,7 @@ impl Devnet {
         self.restart(&format!("node-{number}"), "lying-node", "node", &config);
     }
 
-    /// Kills `oracle` or `coprocessor` with no warning.
+    /// Kills `oracle`, `coprocessor` or an attester with no warning.
     pub fn kill_service(&mut self, name: &str) {
         let pid = self.deployment.services.iter().find(|service| service.name == name).unwrap().pid;
         self.kill(name, pid);
@@ -98,7 +121,24 @@ impl Devnet {
     /// Starts it again.
     pub fn restart_service(&mut self, name: &str) {
         let config = self.deployment.services.iter().find(|service| service.name == name).unwrap().config.clone();
-        self.restart(name, "tkms", name, &config);
+        let command = name.split('-').next().unwrap();
+        self.restart(name, "tkms", command, &config);
+    }
+
+    /// Starts it again with other values in its configuration, wherever these keys stand in it.
+    pub fn restart_service_with(&mut self, name: &str, changes: &[(&str, &str)]) {
+        let config = &self.deployment.services.iter().find(|service| service.name == name).unwrap().config;
+        let text = std::fs::read_to_string(config).unwrap();
+        let changed = |line: &str| {
+            let key = line.split('=').next().unwrap_or_default().trim();
+            let change = changes.iter().find(|(name, _)| *name == key);
+            change.map_or_else(|| line.to_owned(), |(name, value)| format!("{name} = {value:?}"))
+        };
+        let lines: Vec<String> = text.lines().map(changed).collect();
+        let other = config.with_extension("changed.toml");
+        std::fs::write(&other, lines.join("\n")).unwrap();
+        let command = name.split('-').next().unwrap();
+        self.restart(name, "tkms", command, &other);
     }
 
     fn node(&self, number: u8) -> &tkms::devnet::DeployedNode {

@@ -13,7 +13,10 @@ pub mod actors;
 pub mod compile;
 pub mod contracts;
 pub mod devnet;
+pub mod evidence;
 pub mod nodes;
+pub mod proxy;
+pub mod relayer;
 
 use std::path::PathBuf;
 

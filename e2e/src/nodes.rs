@@ -3,7 +3,6 @@
 use crate::actors::Actor;
 use crate::devnet::Devnet;
 use crate::wait_until;
-use alloy::eips::BlockNumberOrTag;
 use alloy::providers::Provider as _;
 use alloy_primitives::Bytes;
 use tkms_types::{ExtraData, Handle, PublicRequest};
@@ -74,12 +73,15 @@ pub async fn material(devnet: &Devnet, handle: Handle) -> Material {
 /// A public handle's plaintext word and the proof that a contract takes, made of the nodes' own answers.
 pub async fn signed_plaintext(devnet: &Devnet, handle: Handle, extra_data: Bytes) -> (Bytes, Bytes) {
     let parsed = ExtraData::parse(&extra_data).unwrap();
-    let call = Call {
+    let mut call = Call {
         request: PublicRequest { handles: vec![handle], extra_data },
         materials: vec![material(devnet, handle).await],
+        evidence: None,
+        finality: None,
         wait: std::time::Duration::from_secs(10),
         label: String::new(),
     };
+    crate::evidence::prove_public(devnet, &mut call).await;
     let replies = public_decrypt(devnet, &(&call).into()).await;
     let answers = replies.into_iter().map(|reply| match reply.outcome {
         Some(Outcome::PublicAnswer(answer)) => PublicAnswer::try_from(answer).unwrap(),
@@ -92,12 +94,11 @@ pub async fn signed_plaintext(devnet: &Devnet, handle: Handle, extra_data: Bytes
     (answers[0].words.concat().into(), proof.into())
 }
 
-/// Waits until everything mined so far is final.
-pub async fn wait_until_final(actor: &Actor) {
+/// Waits until everything mined so far is final and all attesters have signed a block that has it below.
+pub async fn wait_until_attested(devnet: &Devnet, actor: &Actor) {
     let latest = actor.provider.get_block_number().await.unwrap();
-    wait_until("the newest block is final", || async {
-        let finalized = actor.provider.get_block_by_number(BlockNumberOrTag::Finalized).await.unwrap();
-        finalized.is_some_and(|block| block.header.number >= latest)
+    wait_until("the newest block is attested", || async {
+        crate::evidence::attestations(devnet).await.iter().all(|signed| signed.number >= latest)
     })
     .await;
 }

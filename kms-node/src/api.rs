@@ -1,17 +1,17 @@
 //! The request API: gRPC without client certificate. The evidence in a request is the permission; calls are bounded
 //! in rate, size, number and time instead.
 
-use crate::engine::{Engine, Progress, Ticket};
+use crate::engine::{Engine, Progress, Source, Ticket, note};
 use crate::health::Health;
 use crate::limiter::RateLimiter;
 use crate::limits::{LABEL_BYTES, LONGEST_WAIT};
 use crate::refusal::Refusal;
-use crate::request::Request as Asked;
+use crate::request::{Manner, Request as Asked};
 use bytes::Bytes;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tkms_types::RequestId;
+use tkms_types::{RequestId, RequestKind};
 use tkms_wire::kms::kms_server::Kms;
 use tkms_wire::kms::{self, Reply, reply};
 use tkms_wire::request::StatusCall;
@@ -28,9 +28,28 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    fn allow<T>(&self, request: &Request<T>) -> Result<(), Refusal> {
+    fn allow<T>(&self, request: &Request<T>) -> Result<Source, Refusal> {
         let address = request.remote_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
-        if self.rate.allow(&address, Instant::now()) { Ok(()) } else { Err(Refusal::RateLimited(address.to_string())) }
+        if self.rate.allow(&address, Instant::now()) {
+            Ok(Source::Caller(address))
+        } else {
+            Err(Refusal::RateLimited(address.to_string()))
+        }
+    }
+
+    /// Checks 2 to 17 for what passed check 1.
+    async fn submit(
+        &self,
+        kind: RequestKind,
+        read: Result<(Asked, Manner, Source), Refusal>,
+    ) -> (Result<Ticket, Refusal>, Duration) {
+        match read {
+            Ok((asked, manner, source)) => (self.engine.submit(asked, source).await, manner.wait),
+            Err(refusal) => {
+                note(kind, &refusal);
+                (Err(refusal), Duration::ZERO)
+            }
+        }
     }
 
     async fn answer(&self, ticket: Result<Ticket, Refusal>, wait: Duration, label: String) -> Reply {
@@ -74,11 +93,8 @@ impl Kms for Api {
         let allowed = self.allow(&request);
         let message = request.into_inner();
         let label = echo(&message.label);
-        let read = allowed.and_then(|()| Asked::public(message));
-        let (ticket, wait) = match read {
-            Ok((asked, manner)) => (self.engine.submit(asked), manner.wait),
-            Err(refusal) => (Err(refusal), Duration::ZERO),
-        };
+        let read = allowed.and_then(|source| Asked::public(message).map(|(asked, manner)| (asked, manner, source)));
+        let (ticket, wait) = self.submit(RequestKind::Public, read).await;
         Ok(Response::new(self.answer(ticket, wait, label).await))
     }
 
@@ -86,17 +102,14 @@ impl Kms for Api {
         let allowed = self.allow(&request);
         let message = request.into_inner();
         let label = echo(&message.label);
-        let read = allowed.and_then(|()| Asked::user(message));
-        let (ticket, wait) = match read {
-            Ok((asked, manner)) => (self.engine.submit(asked), manner.wait),
-            Err(refusal) => (Err(refusal), Duration::ZERO),
-        };
+        let read = allowed.and_then(|source| Asked::user(message).map(|(asked, manner)| (asked, manner, source)));
+        let (ticket, wait) = self.submit(RequestKind::User, read).await;
         Ok(Response::new(self.answer(ticket, wait, label).await))
     }
 
     async fn status(&self, request: Request<kms::StatusRequest>) -> Result<Response<Reply>, Status> {
         let allowed = self.allow(&request);
-        let read = allowed.and_then(|()| {
+        let read = allowed.and_then(|_| {
             StatusCall::try_from(request.into_inner()).map_err(|error| Refusal::Malformed(error.to_string()))
         });
         let (ticket, wait) = match read {
@@ -108,6 +121,6 @@ impl Kms for Api {
 
     async fn info(&self, request: Request<kms::InfoRequest>) -> Result<Response<kms::InfoReply>, Status> {
         self.allow(&request).map_err(|refusal| Status::resource_exhausted(refusal.to_string()))?;
-        Ok(Response::new(self.health.info().await))
+        Ok(Response::new(self.health.info()))
     }
 }

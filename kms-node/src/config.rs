@@ -8,7 +8,7 @@
 //! | `api_listen` | – | request API, plain HTTP/2: evidence is the permission |
 //! | `peer_listen` | – | node to node, mutual TLS |
 //! | `ops_listen` | – | `livez`, `readyz`, `metrics`: for the operator's network only |
-//! | `rpc` | – | own endpoint of each host chain, by chain id |
+//! | `rpc` | none | by chain id, for host chains trusted by RPC and for no other: `own`, the node's own endpoint, and `others`, independent ones |
 //! | `objects` | – | stores that sample lists are fetched from, tried in order |
 //! | `limits.requests_per_second` | 500 | of one caller's address |
 //! | `limits.user_requests_per_second` | 20 | of one signer of permits |
@@ -36,11 +36,22 @@ pub struct Config {
     pub api_listen: SocketAddr,
     pub peer_listen: SocketAddr,
     pub ops_listen: SocketAddr,
-    #[serde(deserialize_with = "by_chain_id")]
-    pub rpc: BTreeMap<u64, Url>,
+    #[serde(default, deserialize_with = "by_chain_id")]
+    pub rpc: BTreeMap<u64, RpcUrls>,
     pub objects: Vec<Url>,
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// Endpoints of one host chain.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RpcUrls {
+    /// The node's own.
+    pub own: Url,
+    /// Independent ones, of other operators.
+    #[serde(default)]
+    pub others: Vec<Url>,
 }
 
 /// Rates and counts an operator may set.
@@ -71,10 +82,10 @@ impl Default for Limits {
 }
 
 /// TOML keys are strings; chain ids are numbers.
-fn by_chain_id<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<u64, Url>, D::Error> {
-    let named = BTreeMap::<String, Url>::deserialize(from)?;
-    let parse = |(id, url): (String, Url)| match id.parse() {
-        Ok(id) => Ok((id, url)),
+fn by_chain_id<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<u64, RpcUrls>, D::Error> {
+    let named = BTreeMap::<String, RpcUrls>::deserialize(from)?;
+    let parse = |(id, urls): (String, RpcUrls)| match id.parse() {
+        Ok(id) => Ok((id, urls)),
         Err(_) => Err(serde::de::Error::custom(format!("rpc: {id:?} is no chain id"))),
     };
     named.into_iter().map(parse).collect()
@@ -87,6 +98,9 @@ impl Config {
     /// [`ConfigError`] naming the field.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text)?;
+        if config.rpc.values().any(|urls| urls.others.len() > tkms_types::limits::ENDPOINTS) {
+            return Err(ConfigError::Field("rpc.others", "at most 32 endpoints are asked"));
+        }
         if config.objects.is_empty() {
             return Err(ConfigError::Field("objects", "at least one store is needed"));
         }
@@ -146,8 +160,8 @@ mod tests {
         peer_listen = "127.0.0.1:7002"
         ops_listen = "127.0.0.1:7003"
         objects = ["http://127.0.0.1:9000/v1/objects/"]
-        [rpc]
-        31337 = "http://127.0.0.1:8545"
+        [rpc.31337]
+        own = "http://127.0.0.1:8545"
     "#;
 
     #[test]
@@ -155,6 +169,9 @@ mod tests {
         let config = Config::from_toml(GOOD).unwrap();
         assert_eq!(config.party.number(), 2);
         assert_eq!(config.rpc.keys().collect::<Vec<_>>(), [&31337]);
+        assert!(config.rpc[&31337].others.is_empty());
+        let (without, _) = GOOD.split_once("[rpc.31337]").unwrap();
+        assert!(Config::from_toml(without).unwrap().rpc.is_empty(), "a node that asks no chain");
         assert_eq!(config.limits.requests_per_second.get(), 500);
     }
 
@@ -166,6 +183,8 @@ mod tests {
             (format!("{GOOD}\n[limits]\nrequests_per_second = 0"), "requests_per_second"),
             (format!("{GOOD}\n[limits]\nrequests_per_hour = 3"), "requests_per_hour"),
             (GOOD.replace("31337", "mainnet"), "mainnet"),
+            (GOOD.replace("own =", "mine ="), "mine"),
+            (format!("{GOOD}\nothers = [{}]", "\"http://127.0.0.1:1\",".repeat(33)), "rpc.others"),
             (GOOD.replace("[\"http://127.0.0.1:9000/v1/objects/\"]", "[]"), "objects"),
             (GOOD.replace("7002", "7001"), "peer_listen"),
             (GOOD.replace("127.0.0.1:7001", "somewhere"), "api_listen"),

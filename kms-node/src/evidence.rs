@@ -1,206 +1,156 @@
-//! Evidence from the node's own endpoint: final header and proofs, all by block hash, believed by nobody before
-//! `merkle_acl` has verified them.
+//! The evidence of a request as `merkle_acl` takes it: pooled proofs taken apart, paths with the grants they are for.
+//! Nothing is believed here; what is wrong inside shows when it is checked.
 
-use crate::limits::{HOST_CALL, POLL};
-use crate::policy::anchor::Evidence;
 use crate::refusal::Refusal;
-use alloy::eips::BlockNumberOrTag;
-use alloy::providers::Provider as _;
-use alloy_primitives::{Address, B256, Bytes, U256};
-use merkle_acl::{AclEvidence, AclLayout, Anchor, Fact, HeaderError, SlotProof, slots_for};
-use std::sync::Arc;
-use std::time::Instant;
-use tkms_eth::Rpc;
-use tkms_eth::bindings::IKMSVerifier;
-use tkms_eth::proofs::{self, BlockHeader, ProofError};
-use tkms_types::HostChain;
-use tokio::sync::Mutex;
-use url::Url;
+use alloy_primitives::{B256, Bytes};
+use merkle_acl::compact::{NodePool, compress, pool, unpool};
+use merkle_acl::range::RangeProof;
+use merkle_acl::trust::{Attestation, Finality, HeaderEvidence, Witness};
+use merkle_acl::{AclBlock, AclLayout, Grant, SlotProof, keys, leaf_hash, range::covering_level};
+use prost::Message as _;
+use tkms_types::{HeaderTrustKind, MinFinality};
+use tkms_wire::evidence::{self as wire, Attested, GrantPath};
+use tkms_wire::kms;
 
-/// Which block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum At {
-    /// What the endpoint calls finalized.
-    Final,
-    /// The newest.
-    Latest,
-    /// The one with this hash.
-    Hash(B256),
-}
+/// Layout of the ACLs this build serves.
+pub const LAYOUT: AclLayout = AclLayout::Range;
 
-/// A header as it came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RawHeader {
-    /// Hash the endpoint names.
-    pub hash: B256,
-    /// Number the endpoint names.
-    pub number: u64,
-    /// The header's bytes.
-    pub rlp: Bytes,
-}
-
-/// Proofs as they came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RawProof {
-    /// Trie nodes of the account.
+/// Evidence for one request.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// RLP of the header.
+    pub header: Bytes,
+    /// Who vouches for it.
+    pub attested: Option<Attested>,
+    /// Trie nodes of the ACL's account.
     pub account: Vec<Bytes>,
-    /// Trie nodes of each slot asked for.
+    /// Trie nodes of the executor's account; none if it was not sent.
+    pub executor: Vec<Bytes>,
+    /// The range's first word and peaks.
+    pub block: Vec<SlotProof>,
+    /// Slots of facts.
     pub slots: Vec<SlotProof>,
+    /// Grants that are shown by their place in the range.
+    pub paths: Vec<(Grant, u64)>,
+    /// What the paths need beside their own leaves.
+    pub hashes: Vec<B256>,
 }
 
-/// What the verifier contract says about the committee.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifierView {
-    /// `getKmsSigners()`.
-    pub signers: Vec<Address>,
-    /// `getThreshold()`.
-    pub threshold: U256,
-    /// `getCurrentKmsContextId()`.
-    pub context: U256,
-    /// Chain id and contract of `eip712Domain()`.
-    pub domain: (U256, Address),
-}
-
-/// Reads a host chain. One implementation speaks JSON-RPC; tests have another.
-#[tonic::async_trait]
-pub trait HostReader: Send + Sync + 'static {
-    /// `eth_chainId`.
-    async fn chain_id(&self) -> Result<u64, HostError>;
-    /// A header; `None` if the chain has no such block.
-    async fn header(&self, at: At) -> Result<Option<RawHeader>, HostError>;
-    /// Proof of an account and slots in the block with this hash.
-    async fn proof(&self, block: B256, account: Address, slots: &[B256]) -> Result<RawProof, HostError>;
-    /// What the verifier contract says, in the block with this hash.
-    async fn verifier(&self, block: B256, contract: Address) -> Result<VerifierView, HostError>;
-}
-
-/// The endpoint failed or has not answered in time.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct HostError(pub String);
-
-/// An endpoint over HTTP.
-pub struct RpcHost(Rpc);
-
-impl RpcHost {
-    /// Does not speak to it yet.
+impl Evidence {
+    /// Takes the compact form apart.
     ///
     /// # Errors
-    /// [`HostError`] if no HTTP client can be made.
-    pub fn new(url: &Url) -> Result<Self, HostError> {
-        Ok(Self(tkms_eth::connect(url).map_err(|error| failed(&error))?))
-    }
-}
-
-fn failed(error: &impl std::error::Error) -> HostError {
-    HostError(error.to_string())
-}
-
-async fn in_time<T, E: std::error::Error>(call: impl Future<Output = Result<T, E>>) -> Result<T, HostError> {
-    match tokio::time::timeout(HOST_CALL, call).await {
-        Ok(answer) => answer.map_err(|error| failed(&error)),
-        Err(_) => Err(HostError(format!("no answer within {HOST_CALL:?}"))),
-    }
-}
-
-#[tonic::async_trait]
-impl HostReader for RpcHost {
-    async fn chain_id(&self) -> Result<u64, HostError> {
-        in_time(async { self.0.get_chain_id().await }).await
-    }
-
-    async fn header(&self, at: At) -> Result<Option<RawHeader>, HostError> {
-        let missing_is_none = |answer: Result<BlockHeader, ProofError>| match answer {
-            Ok(header) => Ok(Some(RawHeader { hash: header.hash, number: header.number, rlp: header.rlp })),
-            Err(ProofError::NoBlock(_)) => Ok(None),
-            Err(error) => Err(error),
+    /// [`Refusal::Malformed`].
+    pub fn open(sent: &wire::Evidence) -> Result<Self, Refusal> {
+        let malformed = |reason: &dyn std::fmt::Display| Refusal::Malformed(format!("evidence: {reason}"));
+        let proofs = [&sent.account, &sent.executor].into_iter().chain(sent.slots.iter().map(|slot| &slot.nodes));
+        let pool = NodePool {
+            nodes: sent.nodes.clone().into_iter().map(Bytes::from).collect(),
+            proofs: proofs.cloned().collect(),
         };
-        let tag = match at {
-            At::Final => BlockNumberOrTag::Finalized,
-            At::Latest => BlockNumberOrTag::Latest,
-            At::Hash(hash) => {
-                return in_time(async { missing_is_none(proofs::header_by_hash(&self.0, hash).await) }).await;
-            }
+        let mut proofs = unpool(&pool).map_err(|error| malformed(&error))?.into_iter();
+        let (account, executor) = (proofs.next().unwrap_or_default(), proofs.next().unwrap_or_default());
+        let slots = sent.slots.iter().zip(proofs).map(|(sent, nodes)| SlotProof { slot: sent.slot, nodes });
+        let (block, slots) = slots.partition(|proof| AclBlock::is_block_slot(LAYOUT, proof.slot));
+        let grant = |path: &GrantPath| {
+            let grant = Grant::from_leaf(path.kind, path.handle, path.subject);
+            grant.map(|grant| (grant, path.index)).ok_or_else(|| malformed(&"a path of no grant"))
         };
-        in_time(async { missing_is_none(proofs::header_by_number(&self.0, tag).await) }).await
+        Ok(Self {
+            header: sent.header.clone().into(),
+            attested: sent.attested.clone(),
+            account,
+            executor,
+            block,
+            slots,
+            paths: sent.paths.iter().map(grant).collect::<Result<_, _>>()?,
+            hashes: sent.hashes.clone(),
+        })
     }
 
-    async fn proof(&self, block: B256, account: Address, slots: &[B256]) -> Result<RawProof, HostError> {
-        let proof = in_time(proofs::state_proof(&self.0, block, account, slots)).await?;
-        let slots = proof.slots.into_iter().map(|(slot, nodes)| SlotProof { slot, nodes }).collect();
-        Ok(RawProof { account: proof.account, slots })
-    }
-
-    async fn verifier(&self, block: B256, contract: Address) -> Result<VerifierView, HostError> {
-        let rpc = &self.0;
-        let signers = in_time(tkms_eth::view(rpc, contract, &IKMSVerifier::getKmsSignersCall {}, block.into()));
-        let threshold = in_time(tkms_eth::view(rpc, contract, &IKMSVerifier::getThresholdCall {}, block.into()));
-        let context =
-            in_time(tkms_eth::view(rpc, contract, &IKMSVerifier::getCurrentKmsContextIdCall {}, block.into()));
-        let domain = in_time(tkms_eth::view(rpc, contract, &IKMSVerifier::eip712DomainCall {}, block.into()));
-        let (signers, threshold, context, domain) = tokio::try_join!(signers, threshold, context, domain)?;
-        Ok(VerifierView { signers, threshold, context, domain: (domain.chainId, domain.verifyingContract) })
-    }
-}
-
-/// Collects evidence about one host chain.
-pub struct HostView {
-    reader: Arc<dyn HostReader>,
-    /// The final header, shared by whoever asks within one poll.
-    newest: Mutex<Option<(Instant, RawHeader)>>,
-}
-
-impl HostView {
-    /// Over a reader.
+    /// The header with what its chain is trusted by, as far as a request can bring it along.
     #[must_use]
-    pub fn new(reader: Arc<dyn HostReader>) -> Self {
-        Self { reader, newest: Mutex::new(None) }
+    pub fn vouched(&self, trust: HeaderTrustKind) -> HeaderEvidence {
+        let witness = match (trust, &self.attested) {
+            (HeaderTrustKind::Attesters, Some(Attested { set, attestations })) => Witness::Attestations {
+                set: *set,
+                attestations: attestations
+                    .iter()
+                    .map(|attestation| Attestation {
+                        signer: attestation.signer,
+                        finality: finality(attestation.finality),
+                        signature: Bytes::copy_from_slice(&attestation.signature),
+                    })
+                    .collect(),
+            },
+            _ => Witness::Seals,
+        };
+        HeaderEvidence { header: self.header.clone(), witness }
     }
 
-    /// The newest final header, at most one poll old.
-    ///
-    /// # Errors
-    /// [`Refusal::HeaderUnavailable`], [`Refusal::NotFinal`] while only the genesis is final.
-    pub async fn final_header(&self) -> Result<RawHeader, Refusal> {
-        let mut newest = self.newest.lock().await;
-        if let Some((_, header)) = newest.as_ref().filter(|(read, _)| read.elapsed() < POLL) {
-            return Ok(header.clone());
+    /// Header and attestations alone, encoded: what is kept of a block that was accepted, should another one contradict it.
+    #[must_use]
+    pub fn statement(&self) -> Vec<u8> {
+        kms::Evidence::from(&self.bare()).encode_to_vec()
+    }
+
+    fn bare(&self) -> wire::Evidence {
+        wire::Evidence {
+            header: self.header.clone().into(),
+            attested: self.attested.clone(),
+            nodes: Vec::new(),
+            account: Vec::new(),
+            executor: Vec::new(),
+            slots: Vec::new(),
+            paths: Vec::new(),
+            hashes: Vec::new(),
         }
-        let header = self.header(At::Final).await?;
-        let header = header.ok_or_else(|| Refusal::NotFinal("the chain has no final block".to_owned()))?;
-        if matches!(Anchor::from_header_rlp(&header.rlp), Err(HeaderError::Genesis)) {
-            return Err(Refusal::NotFinal("only the genesis is final".to_owned()));
+    }
+
+    /// The part of it that shows one grant, for a peer that has to open one ciphertext of a larger request. `path` is
+    /// the grant's own, if it was shown by one; `count` is the block's.
+    ///
+    /// # Errors
+    /// [`Refusal::Internal`] if the grant is not part of this evidence.
+    pub fn for_grant(&self, grant: Grant, path: Option<&RangeProof>, count: u64) -> Result<wire::Evidence, Refusal> {
+        let incomplete = Refusal::Internal("accepted evidence does not show its own grant");
+        let slot = match path {
+            Some(path) => keys::range_peak(covering_level(path.index, count).map_err(|_| incomplete.clone())?),
+            None => grant.slot(),
+        };
+        let wanted = [LAYOUT.pause_slot(), slot];
+        let mut kept: Vec<&SlotProof> = Vec::new();
+        for slot in wanted {
+            let found = self.block.iter().chain(&self.slots).find(|proof| proof.slot == slot);
+            kept.push(found.ok_or(incomplete.clone())?);
         }
-        *newest = Some((Instant::now(), header.clone()));
-        Ok(header)
-    }
-
-    /// Evidence for facts in the newest block, final or not.
-    ///
-    /// # Errors
-    /// [`Refusal::HeaderUnavailable`].
-    pub async fn latest(&self, host: &HostChain, facts: &[Fact]) -> Result<Evidence, Refusal> {
-        let header = self.header(At::Latest).await?;
-        let header = header.ok_or_else(|| Refusal::HeaderUnavailable("the chain has no block".to_owned()))?;
-        self.evidence(&header, host, facts).await
-    }
-
-    /// Evidence for facts in the state of one header.
-    ///
-    /// # Errors
-    /// [`Refusal::HeaderUnavailable`].
-    pub async fn evidence(&self, header: &RawHeader, host: &HostChain, facts: &[Fact]) -> Result<Evidence, Refusal> {
-        let slots = slots_for(AclLayout::Range, facts);
-        let proof = self.reader.proof(header.hash, host.contracts.acl, &slots).await.map_err(unavailable)?;
-        let acl = AclEvidence { header: header.rlp.clone(), account: proof.account, slots: proof.slots };
-        Ok(Evidence { final_hash: header.hash, acl })
-    }
-
-    async fn header(&self, at: At) -> Result<Option<RawHeader>, Refusal> {
-        self.reader.header(at).await.map_err(unavailable)
+        let proofs = [&self.account, &self.executor].into_iter().chain(kept.iter().map(|proof| &proof.nodes));
+        let pooled = pool(proofs.map(Vec::as_slice)).map_err(|_| incomplete.clone())?;
+        let mut places = pooled.proofs.into_iter();
+        let (account, executor) = (places.next().unwrap_or_default(), places.next().unwrap_or_default());
+        let leaves: Vec<_> = path.map(|path| (leaf_hash(&grant), path.clone())).into_iter().collect();
+        Ok(wire::Evidence {
+            nodes: pooled.nodes.into_iter().map(Into::into).collect(),
+            account,
+            executor,
+            slots: kept.iter().zip(places).map(|(proof, nodes)| wire::SlotProof { slot: proof.slot, nodes }).collect(),
+            paths: path.map(|path| place(&grant, path.index)).into_iter().collect(),
+            hashes: compress(&leaves, count).map_err(|_| incomplete)?,
+            ..self.bare()
+        })
     }
 }
 
-fn unavailable(error: HostError) -> Refusal {
-    Refusal::HeaderUnavailable(error.0)
+fn place(grant: &Grant, index: u64) -> GrantPath {
+    GrantPath { kind: grant.kind() as u8, handle: grant.handle(), subject: grant.subject(), index }
+}
+
+/// The class as `merkle_acl` calls it.
+#[must_use]
+pub const fn finality(class: MinFinality) -> Finality {
+    match class {
+        MinFinality::Finalized => Finality::Finalized,
+        MinFinality::Safe => Finality::Safe,
+        MinFinality::Depth(depth) => Finality::Depth(depth),
+    }
 }

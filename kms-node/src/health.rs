@@ -5,7 +5,7 @@ use crate::transport::Transport;
 use alloy_primitives::{Address, B256};
 use bytes::Bytes;
 use std::sync::Arc;
-use tkms_types::{Cluster, Committee, PartyId};
+use tkms_types::{Cluster, Committee, HeaderTrustKind, HostChain, PartyId};
 use tkms_wire::kms::{self, InfoReply};
 
 /// Who the node is and how it is, for `Info` and `readyz`.
@@ -21,8 +21,8 @@ pub struct Health {
 
 impl Health {
     /// Why this node cannot serve; empty if it can.
-    pub async fn not_ready(&self) -> Vec<String> {
-        let mut reasons = self.engine.not_ready().await;
+    pub fn not_ready(&self) -> Vec<String> {
+        let mut reasons = self.engine.not_ready();
         let quorum = self.committee.threshold().quorum();
         let peers = self.transport.peers();
         let up = 1 + peers.iter().filter(|peer| peer.connected).count();
@@ -34,9 +34,21 @@ impl Health {
         reasons
     }
 
+    fn host(&self, host: &HostChain) -> kms::HostStatus {
+        let state = self.engine.host_state(host.chain_id);
+        let newest = state.history.newest;
+        kms::HostStatus {
+            chain_id: host.chain_id,
+            trust: trust_name(host.trust).to_owned(),
+            newest_number: newest.map_or(0, |mark| mark.number),
+            newest_time: newest.map_or(0, |mark| mark.time),
+            halted: state.halted.unwrap_or_default(),
+        }
+    }
+
     /// The reply of `Info`.
-    pub async fn info(&self) -> InfoReply {
-        let not_ready_reasons = self.not_ready().await;
+    pub fn info(&self) -> InfoReply {
+        let not_ready_reasons = self.not_ready();
         let bytes = |id: B256| Bytes::copy_from_slice(id.as_slice());
         let sessions = self.engine.sessions();
         let peers = self.transport.peers().into_iter().map(|peer| kms::PeerHealth {
@@ -60,6 +72,17 @@ impl Health {
             blamed: sessions.blames().iter().map(Into::into).collect(),
             ready: not_ready_reasons.is_empty(),
             not_ready_reasons,
+            hosts: self.cluster.chains.iter().map(|host| self.host(host)).collect(),
         }
+    }
+}
+
+/// As the cluster file has it.
+pub(crate) const fn trust_name(trust: HeaderTrustKind) -> &'static str {
+    match trust {
+        HeaderTrustKind::Attesters => "attesters",
+        HeaderTrustKind::Qbft => "qbft",
+        HeaderTrustKind::Ibft2 => "ibft2",
+        HeaderTrustKind::Rpc => "rpc",
     }
 }

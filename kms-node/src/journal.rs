@@ -27,12 +27,10 @@ pub enum Entry {
     /// Everything was in order; written before anything is computed.
     #[serde(rename_all = "camelCase")]
     Started {
-        /// Final block the facts hold in: number.
-        anchor_number: u64,
-        /// Its hash.
-        anchor_hash: B256,
-        /// Storage slots that were proven.
-        slots: Vec<B256>,
+        /// The block the facts hold in.
+        anchor: AnchorRecord,
+        /// How each was shown.
+        facts: Vec<FactRecord>,
         /// Digest and signers (bit mask) of each distinct handle's bytes.
         materials: Vec<MaterialRecord>,
         /// One per handle, in order.
@@ -45,6 +43,46 @@ pub enum Entry {
         answer_digest: B256,
         /// Peers blamed in its sessions.
         blamed: Vec<PartyId>,
+    },
+}
+
+/// The block a request was judged in.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AnchorRecord {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// The class shown for it, as attesters sign it.
+    pub class: u8,
+    /// Blocks on top with class 3, else 0.
+    pub depth: u32,
+    /// Grants in the range.
+    pub count: u64,
+    /// The set of those who are believed about it.
+    pub set: B256,
+}
+
+/// How one fact was shown.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase", tag = "by")]
+pub enum FactRecord {
+    /// A grant by its place in the range.
+    Path {
+        /// 1 persistent, 2 public.
+        kind: u8,
+        /// The ciphertext.
+        handle: B256,
+        /// Who has it.
+        subject: Address,
+        /// Position of the leaf.
+        index: u64,
+    },
+    /// A storage slot.
+    Slot {
+        /// The slot, not hashed.
+        slot: B256,
     },
 }
 

@@ -10,6 +10,7 @@ mod api;
 pub mod clock;
 pub mod config;
 mod decrypt;
+pub mod endpoints;
 pub mod engine;
 pub mod evidence;
 pub mod fetch;

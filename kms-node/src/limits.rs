@@ -14,24 +14,24 @@ pub const BODY_BYTES: usize = 64 * 1024;
 pub const BODY_BYTES_PER_HANDLE: usize = 8 * 1024;
 /// Signatures read for one material; a coprocessor set has fewer members.
 pub const MATERIAL_SIGNATURES: usize = 64;
-/// How long a request waits for its grant to become final.
-pub const FINALITY_WAIT: Duration = Duration::from_secs(600);
 /// How long a request waits for a store to have its ciphertext.
 pub const CIPHERTEXT_WAIT: Duration = Duration::from_secs(60);
-/// Pause between two looks at the host chain or at a store.
+/// Pause between two looks at a store.
 pub const POLL: Duration = Duration::from_millis(100);
-/// One call to the host endpoint.
+/// One question to an endpoint of a host chain.
 pub const HOST_CALL: Duration = Duration::from_secs(5);
 /// One fetch from a store.
 pub const FETCH: Duration = Duration::from_secs(15);
-/// Storage slots asked for in one `eth_getProof`.
-pub const SLOTS_PER_CALL: usize = 256;
 /// Sample lists kept in memory between fetching and use.
 pub const SAMPLE_CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// Sample lists being parsed and multiplied at once, in KiB.
 pub const SAMPLE_WORK_KIB: u32 = 64 * 1024;
-/// Anchors remembered per host, to notice two hashes for one number.
+/// Blocks kept per host: verified once, and remembered to notice two hashes for one number.
 pub const ANCHORS: usize = 64;
+/// Blocks that are new to the node and verified for one caller, per host and second.
+pub const NEW_ANCHORS_PER_SECOND: u32 = 8;
+/// Pieces of evidence verified at once; further ones wait in their calls.
+pub const VERIFYING: usize = 64;
 /// Messages waiting to be sent to one peer.
 pub const PEER_QUEUE: usize = 1024;
 /// Messages from all peers waiting to be handled.

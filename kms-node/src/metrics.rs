@@ -20,6 +20,10 @@ pub const PEER_REFUSED: &str = "tkms_node_peer_messages_refused_total";
 pub const PEER_CONNECTED: &str = "tkms_node_peer_connected";
 /// Stores that returned other bytes than asked for.
 pub const STORE_MISMATCH: &str = "tkms_node_store_mismatch_total";
+/// Time of the newest block accepted per host chain, Unix seconds: its age is the clock minus this.
+pub const ANCHOR_TIME: &str = "tkms_node_anchor_time_seconds";
+/// Blocks verified, by host chain; one that was known does not count.
+pub const ANCHORS: &str = "tkms_node_anchors_verified_total";
 /// Host chains that are halted.
 pub const HALTED: &str = "tkms_node_host_halted";
 
@@ -57,6 +61,14 @@ pub(crate) fn peer_connected(party: PartyId, connected: bool) {
 
 pub(crate) fn store_mismatch() {
     metrics::counter!(STORE_MISMATCH).increment(1);
+}
+
+pub(crate) fn anchor(chain_id: u64) {
+    metrics::counter!(ANCHORS, "chain" => chain_id.to_string()).increment(1);
+}
+
+pub(crate) fn anchor_time(chain_id: u64, time: u64) {
+    metrics::gauge!(ANCHOR_TIME, "chain" => chain_id.to_string()).set(time as f64);
 }
 
 pub(crate) fn host_halted(chain_id: u64) {

@@ -3,8 +3,8 @@
 use crate::api::Api;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::engine::{self, Engine};
-use crate::evidence::{HostError, HostReader, HostView, RpcHost};
+use crate::endpoints::Endpoints;
+use crate::engine::{self, Engine, Witnesses};
 use crate::fetch::{ObjectSource, Samples};
 use crate::health::Health;
 use crate::hosts::Hosts;
@@ -43,8 +43,8 @@ pub type WrapTransport = Box<dyn FnOnce(Arc<dyn Transport>) -> Arc<dyn Transport
 pub struct Hooks {
     /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Readers of the host chains, by chain id, instead of the endpoints of the configuration.
-    pub hosts: Option<BTreeMap<u64, Arc<dyn HostReader>>>,
+    /// Endpoints of host chains in RPC mode, by chain id, instead of those of the configuration.
+    pub endpoints: Option<BTreeMap<u64, Endpoints>>,
     /// Stores instead of those of the configuration.
     pub objects: Option<Vec<ObjectSource>>,
     /// Around the real transport.
@@ -55,7 +55,7 @@ pub struct Hooks {
 
 impl Default for Hooks {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), hosts: None, objects: None, transport: None, metrics: None }
+        Self { clock: Arc::new(SystemClock), endpoints: None, objects: None, transport: None, metrics: None }
     }
 }
 
@@ -117,11 +117,10 @@ impl Node {
             let opened = tokio::task::spawn_blocking(move || startup::open_keys(&config, &cluster));
             opened.await.map_err(|_| NodeError::Ended)??
         };
-        let readers = match hooks.hosts {
-            Some(readers) => readers,
-            None => endpoints(&config)?,
+        let endpoints = match hooks.endpoints {
+            Some(endpoints) => endpoints,
+            None => startup::endpoints(&cluster, &config.rpc)?,
         };
-        startup::prove_chains(&cluster, &readers).await?;
         let committee = cluster.size().map_err(StartError::from)?;
         if committee.size() == 1 {
             tracing::warn!("this committee has one member: one machine holds the whole key");
@@ -150,8 +149,8 @@ impl Node {
             cluster: Arc::clone(&cluster),
             cluster_hash,
             clock: Arc::clone(&hooks.clock),
-            views: readers.into_iter().map(|(chain, reader)| (chain, HostView::new(reader))).collect(),
-            hosts: Hosts::load(store.clone())?,
+            witnesses: Witnesses::new(endpoints),
+            hosts: Hosts::load(store.clone(), cluster_hash)?,
             samples,
             sessions,
             responder: responder(&config, &cluster, committee, &identity),
@@ -222,15 +221,6 @@ async fn open_transport(
         None => shared,
     };
     Ok((mtls, seen))
-}
-
-fn endpoints(config: &Config) -> Result<BTreeMap<u64, Arc<dyn HostReader>>, StartError> {
-    let open = |(chain_id, url): (&u64, &url::Url)| {
-        let reader =
-            RpcHost::new(url).map_err(|error: HostError| StartError::Endpoint { chain_id: *chain_id, error })?;
-        Ok((*chain_id, Arc::new(reader) as Arc<dyn HostReader>))
-    };
-    config.rpc.iter().map(open).collect()
 }
 
 fn stores(config: &Config) -> Result<Vec<ObjectSource>, StartError> {

@@ -25,7 +25,7 @@ pub(crate) fn router(ops: Ops) -> Router {
 }
 
 async fn readyz(State(ops): State<Ops>) -> (StatusCode, String) {
-    let reasons = ops.health.not_ready().await;
+    let reasons = ops.health.not_ready();
     if reasons.is_empty() {
         return (StatusCode::OK, "ready\n".to_owned());
     }

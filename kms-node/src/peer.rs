@@ -1,6 +1,6 @@
 //! What peers send and want: messages to their sessions, and sessions this node missed.
 
-use crate::engine::{Engine, Progress};
+use crate::engine::{Engine, Progress, Source};
 use crate::limiter::RateLimiter;
 use crate::limits::PULLS_PER_SECOND;
 use crate::request::Request;
@@ -91,7 +91,8 @@ impl PeerDesk {
         if !request.materials.iter().any(|material| of(material.digest) == session) {
             return Err("the peer's request does not contain this session".to_owned());
         }
-        let mut ticket = self.engine.submit(request).map_err(|refusal| refusal.to_string())?;
+        let ticket = self.engine.submit(request, Source::Peer(from)).await;
+        let mut ticket = ticket.map_err(|refusal| refusal.to_string())?;
         let progress = ticket.progress.wait_for(Progress::is_final).await;
         match progress.as_deref() {
             Ok(Progress::Refused(refusal)) => Err(refusal.to_string()),

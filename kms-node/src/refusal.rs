@@ -1,9 +1,10 @@
 //! Why a request is not served: the names and classes of the ordered policy table.
 //!
-//! Names that only attested headers, range paths or rotated contexts can bring about appear with those.
+//! Names that only rotated contexts can bring about appear with those.
 
 use crate::keystore::KeyState;
 use alloy_primitives::{Address, B256};
+use merkle_acl::trust::{Conflict, Staleness};
 use tkms_types::{ContextId, ExtraDataError, FheType, Handle, KeyId};
 pub use tkms_wire::kms::RefusalClass;
 
@@ -53,32 +54,44 @@ pub enum Refusal {
     PermitExpired { end: u64, now: u64 },
     #[error("the permit's signature is not by {0}")]
     PermitSignatureInvalid(Address),
+    #[error("the request brings no evidence")]
+    EvidenceMissing,
     #[error("host endpoint: {0}")]
     HeaderUnavailable(String),
     #[error("{0}")]
     HeaderMalformed(String),
-    #[error("header {found} is not the one the host endpoint names as final, {named}")]
-    HeaderUnattested { found: B256, named: B256 },
+    #[error("{0}")]
+    HeaderUnattested(String),
+    #[error("attester set {0} is not in force")]
+    AttesterSetUnknown(B256),
     #[error("block {number} is not above the checkpoint {checkpoint}")]
     AnchorBeforeCheckpoint { number: u64, checkpoint: u64 },
-    #[error("block of time {time} is older than {limit} seconds at {now}")]
-    AnchorTooOld { time: u64, now: u64, limit: u64 },
+    #[error("anchor too old: {0}")]
+    AnchorTooOld(Staleness),
+    #[error("the evidence was good until {until}, it is {now}: send fresh one")]
+    EvidenceStale { until: u64, now: u64 },
     #[error("block of time {time} is ahead of the clock, {now}")]
     AnchorFromFuture { time: u64, now: u64 },
     #[error("not final yet: {0}")]
     NotFinal(String),
-    #[error("{0}")]
-    AnchorConflict(String),
+    #[error("anchors in conflict: {0}")]
+    AnchorConflict(Conflict),
     #[error("{0}")]
     AccountProofInvalid(String),
     #[error("{0}")]
     AclCodeChanged(String),
+    #[error("the code of the executor {0} is not proven yet: send its account proof along")]
+    ExecutorUnproven(Address),
+    #[error("executor code changed: found {found}, expected {expected}")]
+    ExecutorCodeChanged { found: B256, expected: B256 },
     #[error("{0}")]
     SlotProofInvalid(String),
     #[error("the ACL is paused")]
     AclPaused,
-    #[error("no {kind} grant of {handle} to {subject} in the final state")]
+    #[error("no {kind} grant of {handle} to {subject} is shown in this block")]
     GrantMissing { handle: Handle, kind: &'static str, subject: Address },
+    #[error("{0}")]
+    GrantProofInvalid(String),
     #[error("{0}")]
     DelegationMissing(String),
     #[error("{0}")]
@@ -137,19 +150,25 @@ impl Refusal {
             Self::PermitNotYetValid { .. } => "PermitNotYetValid",
             Self::PermitExpired { .. } => "PermitExpired",
             Self::PermitSignatureInvalid(_) => "PermitSignatureInvalid",
+            Self::EvidenceMissing => "EvidenceMissing",
             Self::HeaderUnavailable(_) => "HeaderUnavailable",
             Self::HeaderMalformed(_) => "HeaderMalformed",
-            Self::HeaderUnattested { .. } => "HeaderUnattested",
+            Self::HeaderUnattested(_) => "HeaderUnattested",
+            Self::AttesterSetUnknown(_) => "AttesterSetUnknown",
             Self::AnchorBeforeCheckpoint { .. } => "AnchorBeforeCheckpoint",
-            Self::AnchorTooOld { .. } => "AnchorTooOld",
+            Self::AnchorTooOld(_) => "AnchorTooOld",
+            Self::EvidenceStale { .. } => "EvidenceStale",
             Self::AnchorFromFuture { .. } => "AnchorFromFuture",
             Self::NotFinal(_) => "NotFinal",
             Self::AnchorConflict(_) => "AnchorConflict",
             Self::AccountProofInvalid(_) => "AccountProofInvalid",
             Self::AclCodeChanged(_) => "AclCodeChanged",
+            Self::ExecutorUnproven(_) => "ExecutorUnproven",
+            Self::ExecutorCodeChanged { .. } => "ExecutorCodeChanged",
             Self::SlotProofInvalid(_) => "SlotProofInvalid",
             Self::AclPaused => "AclPaused",
             Self::GrantMissing { .. } => "GrantMissing",
+            Self::GrantProofInvalid(_) => "GrantProofInvalid",
             Self::DelegationMissing(_) => "DelegationMissing",
             Self::DelegationExpired(_) => "DelegationExpired",
             Self::PermitInvalidated(_) => "PermitInvalidated",
@@ -168,6 +187,25 @@ impl Refusal {
         }
     }
 
+    /// Whether it came before a block was accepted: then it is counted and not recorded, or the disk would be the attacker's.
+    #[must_use]
+    pub const fn before_anchor(&self) -> bool {
+        matches!(
+            self,
+            Self::EvidenceMissing
+                | Self::RateLimited(_)
+                | Self::Malformed(_)
+                | Self::HeaderUnavailable(_)
+                | Self::HeaderMalformed(_)
+                | Self::HeaderUnattested(_)
+                | Self::AttesterSetUnknown(_)
+                | Self::AnchorBeforeCheckpoint { .. }
+                | Self::AnchorTooOld(_)
+                | Self::AnchorFromFuture { .. }
+                | Self::NotFinal(_)
+        )
+    }
+
     /// What a caller may hope for: nothing, better evidence, or time.
     #[must_use]
     pub const fn class(&self) -> RefusalClass {
@@ -181,16 +219,21 @@ impl Refusal {
             Self::RateLimited(_)
             | Self::HostHalted { .. }
             | Self::PermitNotYetValid { .. }
+            | Self::EvidenceMissing
+            | Self::EvidenceStale { .. }
             | Self::HeaderMalformed(_)
-            | Self::HeaderUnattested { .. }
+            | Self::HeaderUnattested(_)
+            | Self::AttesterSetUnknown(_)
             | Self::AnchorBeforeCheckpoint { .. }
-            | Self::AnchorTooOld { .. }
+            | Self::AnchorTooOld(_)
             | Self::AnchorFromFuture { .. }
             | Self::AnchorConflict(_)
             | Self::AccountProofInvalid(_)
+            | Self::ExecutorUnproven(_)
             | Self::SlotProofInvalid(_)
             | Self::AclPaused
             | Self::GrantMissing { .. }
+            | Self::GrantProofInvalid(_)
             | Self::DelegationMissing(_)
             | Self::MaterialQuorum { .. }
             | Self::RequestUnknown

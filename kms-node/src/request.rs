@@ -4,7 +4,8 @@ use crate::limits::{BODY_BYTES, BODY_BYTES_PER_HANDLE};
 use crate::refusal::Refusal;
 use prost::Message as _;
 use std::time::Duration;
-use tkms_types::{Handle, PublicRequest, RequestKind, UserRequest, limits};
+use tkms_types::{Handle, MinFinality, PublicRequest, RequestKind, UserRequest, limits};
+use tkms_wire::evidence::Evidence;
 use tkms_wire::kms;
 use tkms_wire::material::Material;
 use tkms_wire::request::Call;
@@ -25,6 +26,10 @@ pub struct Request {
     pub ask: Ask,
     /// Where the bytes are named, with attestations nobody has checked.
     pub materials: Vec<Material>,
+    /// One block and proofs in its state, checked by nobody.
+    pub evidence: Option<Evidence>,
+    /// Least finality the caller asks for.
+    pub finality: Option<MinFinality>,
 }
 
 /// What travels beside a request and enters no id.
@@ -44,8 +49,9 @@ impl Request {
     pub fn public(message: kms::PublicDecryptRequest) -> Result<(Self, Manner), Refusal> {
         check_size(message.encoded_len(), message.handles.len())?;
         let call: Call<PublicRequest> = message.try_into().map_err(malformed)?;
-        let manner = Manner { wait: call.wait, label: call.label };
-        Ok((Self { ask: Ask::Public(call.request), materials: call.materials }, manner))
+        let manner = Manner { wait: call.wait, label: call.label.clone() };
+        let Call { request, materials, evidence, finality, .. } = call;
+        Ok((Self { ask: Ask::Public(request), materials, evidence, finality }, manner))
     }
 
     /// Check 1 for a user's request.
@@ -55,8 +61,9 @@ impl Request {
     pub fn user(message: kms::UserDecryptRequest) -> Result<(Self, Manner), Refusal> {
         check_size(message.encoded_len(), message.pairs.len())?;
         let call: Call<UserRequest> = message.try_into().map_err(malformed)?;
-        let manner = Manner { wait: call.wait, label: call.label };
-        Ok((Self { ask: Ask::User(call.request), materials: call.materials }, manner))
+        let manner = Manner { wait: call.wait, label: call.label.clone() };
+        let Call { request, materials, evidence, finality, .. } = call;
+        Ok((Self { ask: Ask::User(request), materials, evidence, finality }, manner))
     }
 
     /// Which kind of answer is asked for.
@@ -86,13 +93,15 @@ impl Request {
         }
     }
 
-    /// A public request as a peer that missed it gets it: without label and wait.
+    /// The part of a public request that asks for one handle, as a peer that missed it gets it: without label and wait.
     #[must_use]
-    pub fn for_peers(&self) -> Option<kms::PublicDecryptRequest> {
+    pub fn for_peers(&self, handle: Handle, evidence: Evidence) -> Option<kms::PublicDecryptRequest> {
         let Ask::Public(request) = &self.ask else { return None };
         let call = Call {
-            request: request.clone(),
-            materials: self.materials.clone(),
+            request: PublicRequest { handles: vec![handle], extra_data: request.extra_data.clone() },
+            materials: self.materials.iter().filter(|material| material.handle == handle).cloned().collect(),
+            evidence: Some(evidence),
+            finality: self.finality,
             wait: Duration::ZERO,
             label: String::new(),
         };

@@ -1,15 +1,15 @@
-//! A node proves its configuration before it serves: cluster file, identity, key share and chains must agree, and the
-//! first field that does not is named.
+//! A node proves its configuration before it serves: cluster file, identity, key share and settings must agree, and the
+//! first field that does not is named. It asks no chain for that: the code of ACL and executor is proven with the first
+//! block a request brings, and what contracts say of the committee is for `tkms doctor` to compare.
 
-use crate::config::Config;
-use crate::evidence::{At, HostError, HostReader, RawHeader};
+use crate::config::{Config, RpcUrls};
+use crate::endpoints::{Endpoint, EndpointError, Endpoints, RpcEndpoint};
+use crate::health::trust_name;
 use crate::keystore::{Keystore, KeystoreError, NodeIdentity, PartySecrets, ShareNames, read_passphrase};
-use alloy_primitives::{Address, B256, U256};
-use merkle_acl::{Anchor, prove_account};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
-use tkms_types::{Cluster, ClusterError, Committee, HostChain};
+use tkms_types::{Cluster, ClusterError, Committee, HeaderTrustKind, HostChain};
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -35,23 +35,13 @@ pub enum StartError {
     /// The configuration lacks something the cluster file needs.
     #[error("configuration, field {0}")]
     Config(String),
-    /// The endpoint does not answer.
+    /// No client can be made for an endpoint.
     #[error("endpoint of host chain {chain_id}: {error}")]
     Endpoint {
         /// Which chain.
         chain_id: u64,
         /// Why.
-        error: HostError,
-    },
-    /// The endpoint's proof of a contract's code does not hold.
-    #[error("host chain {chain_id}, {contract}: {reason}")]
-    Proof {
-        /// Which chain.
-        chain_id: u64,
-        /// Which contract.
-        contract: &'static str,
-        /// What is wrong.
-        reason: String,
+        error: EndpointError,
     },
 }
 
@@ -80,69 +70,61 @@ fn not_a_member(config: &Config, committee: Committee) -> StartError {
     StartError::Config(format!("party: {} is not in the committee of {}", config.party, committee.size()))
 }
 
-/// Every chain of the cluster file stands behind its endpoint as the file says.
-pub(crate) async fn prove_chains(
+/// The endpoints of every chain that is trusted by them, and of no other. Says who is believed about each chain.
+pub(crate) fn endpoints(
     cluster: &Cluster,
-    readers: &BTreeMap<u64, Arc<dyn HostReader>>,
-) -> Result<(), StartError> {
+    configured: &BTreeMap<u64, RpcUrls>,
+) -> Result<BTreeMap<u64, Endpoints>, StartError> {
+    let mut found = BTreeMap::new();
     for host in &cluster.chains {
         let chain_id = host.chain_id;
-        let reader = readers.get(&chain_id);
-        let reader = reader.ok_or_else(|| StartError::Config(format!("rpc.{chain_id}: no endpoint is given")))?;
-        prove_chain(cluster, host, reader.as_ref()).await?;
-        tracing::warn!(
-            chain = chain_id,
-            "header trust of host chain {chain_id}: RPC with k = 0, its one endpoint is trusted to name final blocks"
-        );
+        match (host.trust, configured.get(&chain_id)) {
+            (HeaderTrustKind::Rpc, None) => {
+                return Err(StartError::Config(format!("rpc.{chain_id}: no endpoint is given")));
+            }
+            (HeaderTrustKind::Rpc, Some(urls)) => drop(found.insert(chain_id, open_endpoints(host, urls)?)),
+            (trust, Some(_)) => {
+                let trust = trust_name(trust);
+                return Err(StartError::Config(format!(
+                    "rpc.{chain_id}: this chain is trusted by {trust}, nobody asks it"
+                )));
+            }
+            _ => {}
+        }
+        say_trust(host);
     }
-    Ok(())
+    match configured.keys().find(|chain_id| !found.contains_key(chain_id)) {
+        Some(unknown) => Err(StartError::Config(format!("rpc.{unknown}: the cluster file names no such chain"))),
+        None => Ok(found),
+    }
 }
 
-async fn prove_chain(cluster: &Cluster, host: &HostChain, reader: &dyn HostReader) -> Result<(), StartError> {
+fn open_endpoints(host: &HostChain, urls: &RpcUrls) -> Result<Endpoints, StartError> {
     let chain_id = host.chain_id;
-    let endpoint = |error| StartError::Endpoint { chain_id, error };
-    let place = || format!("the endpoint of host chain {chain_id}");
-    same("chains.chainId", chain_id, reader.chain_id().await.map_err(endpoint)?, place)?;
-
-    let checkpoint = reader.header(At::Hash(host.checkpoint_hash)).await.map_err(endpoint)?;
-    let number = checkpoint.map(|header| header.number);
-    same("chains.checkpointNumber", Some(host.checkpoint_number), number, place)?;
-
-    let latest = reader.header(At::Latest).await.map_err(endpoint)?;
-    let latest = latest.ok_or_else(|| endpoint(HostError("the chain has no block".to_owned())))?;
-    let codes = [
-        ("chains.aclCodeHash", "ACL", host.contracts.acl, host.acl_code_hash),
-        ("chains.executorCodeHash", "executor", host.contracts.executor, host.executor_code_hash),
-    ];
-    for (field, contract, address, expected) in codes {
-        let found = code_hash(reader, &latest, address).await.map_err(|fault| match fault {
-            CodeFault::Endpoint(error) => endpoint(error),
-            CodeFault::Proof(reason) => StartError::Proof { chain_id, contract, reason },
-        })?;
-        same(field, expected, found, place)?;
+    let needed = usize::from(host.attesters.quorum);
+    if urls.others.len() < needed {
+        let given = urls.others.len();
+        return Err(StartError::Config(format!("rpc.{chain_id}.others: {needed} must agree, {given} are given")));
     }
-
-    let verifier = reader.verifier(latest.hash, host.contracts.kms_verifier).await.map_err(endpoint)?;
-    let signers: Vec<Address> = cluster.committee.iter().map(|node| node.signer).collect();
-    let place = || format!("KMSVerifier of host chain {chain_id}");
-    same("committee.signer", signers, verifier.signers, place)?;
-    same("thresholds.quorum", U256::from(cluster.thresholds.quorum), verifier.threshold, place)?;
-    same("context", cluster.context.number(), verifier.context, place)?;
-    let domain = (U256::from(cluster.gateway.chain_id), cluster.gateway.decryption);
-    same("gateway", domain, verifier.domain, place)
+    let open = |url: &url::Url| {
+        let endpoint = RpcEndpoint::new(url).map_err(|error| StartError::Endpoint { chain_id, error })?;
+        Ok(Arc::new(endpoint) as Arc<dyn Endpoint>)
+    };
+    Ok(Endpoints { own: open(&urls.own)?, others: urls.others.iter().map(open).collect::<Result<_, StartError>>()? })
 }
 
-enum CodeFault {
-    Endpoint(HostError),
-    Proof(String),
-}
-
-/// Proven under the header's own state root.
-async fn code_hash(reader: &dyn HostReader, header: &RawHeader, address: Address) -> Result<B256, CodeFault> {
-    let anchor = Anchor::from_header_rlp(&header.rlp).map_err(|error| CodeFault::Proof(error.to_string()))?;
-    let proof = reader.proof(anchor.hash(), address, &[]).await.map_err(CodeFault::Endpoint)?;
-    let account = prove_account(anchor.state_root(), address, &proof.account);
-    account.map(|account| account.code_hash).map_err(|error| CodeFault::Proof(error.to_string()))
+fn say_trust(host: &HostChain) {
+    let (chain, trust) = (host.chain_id, trust_name(host.trust));
+    let (quorum, members) = (host.attesters.quorum, host.attesters.members.len());
+    if host.trusts_one() {
+        tracing::warn!(
+            chain,
+            trust,
+            "INSECURE: one party alone is believed about which blocks of this host chain are final"
+        );
+    } else {
+        tracing::info!(chain, trust, quorum, members, min_finality = ?host.min_finality, "who is believed about this host chain");
+    }
 }
 
 fn same<T: PartialEq + Debug>(field: &str, ours: T, theirs: T, place: impl Fn() -> String) -> Result<(), StartError> {

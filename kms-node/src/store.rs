@@ -19,6 +19,12 @@ const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const KEY_STATES: TableDefinition<&[u8; 64], u8> = TableDefinition::new("key-states");
 pub(crate) const HALTS: TableDefinition<u64, &str> = TableDefinition::new("halts");
 pub(crate) const ANCHORS: TableDefinition<u64, (u64, &[u8; 32], u64, u64)> = TableDefinition::new("anchors");
+/// Evidence of a halt by chain: statement of the block known before (may be empty), statement of the one that contradicts it.
+pub(crate) const HALT_EVIDENCE: TableDefinition<u64, (&[u8], &[u8])> = TableDefinition::new("halt-evidence");
+/// Statement of the newest anchor by chain.
+pub(crate) const STATEMENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("anchor-statements");
+/// Hash of the cluster file under which the executor's code was proven, by chain.
+pub(crate) const EXECUTORS: TableDefinition<u64, &[u8; 32]> = TableDefinition::new("executors");
 pub(crate) const PINS: TableDefinition<&[u8; 32], &[u8; 32]> = TableDefinition::new("pins");
 type SessionRow<'a> = (u64, &'a [u8], &'a [u8], &'a [u8]);
 /// Stored at, own message, public request, opened digits (none until the end).
@@ -80,6 +86,9 @@ impl Store {
         tx.open_table(KEY_STATES)?;
         tx.open_table(HALTS)?;
         tx.open_table(ANCHORS)?;
+        tx.open_table(HALT_EVIDENCE)?;
+        tx.open_table(STATEMENTS)?;
+        tx.open_table(EXECUTORS)?;
         tx.open_table(PINS)?;
         tx.open_table(SESSIONS)?;
         tx.open_table(ANSWERS)?;

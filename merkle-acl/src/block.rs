@@ -45,6 +45,7 @@ pub fn range_slots(layout: AclLayout, count: u64) -> Vec<B256> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AclBlock {
     anchor: Anchor,
+    layout: AclLayout,
     storage_root: B256,
     count: Option<u64>,
     peaks: BTreeMap<u8, B256>,
@@ -73,8 +74,39 @@ impl AclBlock {
         needed.retain(|slot| slots.iter().any(|proof| proof.slot == *slot));
         needed.sort_unstable();
         let state = AclState::prove(storage_root, &needed, slots)?;
-        let peak = |level| Some((level, B256::from(state.word(keys::range_peak(level)).ok()?)));
-        Ok(Self { anchor, storage_root, count, peaks: (0..=MAX_LEVEL).filter_map(peak).collect() })
+        Ok(Self { anchor, layout: acl.layout, storage_root, count, peaks: peaks(&state) })
+    }
+
+    /// The same block with more peaks. `slots` is as in [`Self::under`]; what is known of this block already is not proven again.
+    ///
+    /// # Errors
+    /// [`AclError`] for the first check that fails.
+    pub fn with_peaks(&self, slots: &[SlotProof]) -> Result<Self, AclError> {
+        let mut possible = range_slots(self.layout, self.count.unwrap_or(0));
+        possible.sort_unstable();
+        let (mut seen, mut missing) = (BTreeSet::new(), Vec::new());
+        for proof in slots {
+            if possible.binary_search(&proof.slot).is_err() {
+                return Err(AclError::SlotProofUnneeded { slot: proof.slot });
+            }
+            if !seen.insert(proof.slot) {
+                return Err(AclError::SlotProofRepeated { slot: proof.slot });
+            }
+            let known = |(level, _): (&u8, &B256)| keys::range_peak(*level) == proof.slot;
+            if proof.slot != self.layout.pause_slot() && !self.peaks.iter().any(known) {
+                missing.push(proof);
+            }
+        }
+        let mut needed: Vec<B256> = missing.iter().map(|proof| proof.slot).collect();
+        needed.sort_unstable();
+        let found = peaks(&AclState::prove(self.storage_root, &needed, missing)?);
+        let peaks = self.peaks.iter().map(|(level, peak)| (*level, *peak)).chain(found).collect();
+        Ok(Self { peaks, ..self.clone() })
+    }
+
+    /// Whether the slot belongs to the block itself and not to a fact: what [`Self::under`] and [`Self::with_peaks`] take.
+    pub fn is_block_slot(layout: AclLayout, slot: B256) -> bool {
+        range_slots(layout, u64::MAX).contains(&slot)
     }
 
     /// The block.
@@ -122,6 +154,12 @@ impl AclBlock {
         let peak = self.peaks.get(&level).ok_or(RangeError::NoPeak(level))?;
         path.verify(leaf_hash(grant), count, *peak)
     }
+}
+
+/// The peaks among proven words.
+fn peaks(state: &AclState) -> BTreeMap<u8, B256> {
+    let peak = |level| Some((level, B256::from(state.word(keys::range_peak(level)).ok()?)));
+    (0..=MAX_LEVEL).filter_map(peak).collect()
 }
 
 fn granted(fact: &Fact) -> Option<Grant> {

@@ -8,14 +8,16 @@
 //! | `submitter_key_file` | – | file with the key that pays for callbacks: 64 hex digits. The only secret, and it opens nothing |
 //! | `key_dir` | fetched | directory with `public-key.bin` and `crs.bin` |
 //! | `cors_origins` | `["*"]` | origins browsers may call from |
-//! | `[[host]]` | – | `chain_id`, `rpc_url`, `coprocessor_urls`, `poll_ms` (100), `max_fee_gwei` (500) |
+//! | `[[host]]` | – | `chain_id`, `rpc_url`, `coprocessor_urls`, `poll_ms` (100), `max_fee_gwei` (500), and the two below |
+//! | `host.attesters` | none | URLs of the chain's attesters; at least a quorum where the cluster file trusts attesters |
+//! | `host.attester_timeout_ms` | 2,000 | longest wait for one attester |
 //! | `limits.active` | 4,096 | requests over HTTP in work at once |
 //! | `limits.inputs` | 64 | encrypted inputs in work at once |
 //! | `limits.records` | 100,000 | requests kept |
 //! | `limits.keep_hours` | 24 | how long requests over HTTP are kept |
 //! | `limits.connections` | 1,024 | open connections |
 //! | `limits.user_per_minute` | 60 | user decryptions of one signer of permits |
-//! | `limits.caller_per_minute` | 600 | inputs and decryptions of one IP address |
+//! | `limits.caller_per_minute` | 600 | inputs and decryptions of one IP address; proofs of permissions likewise, apart from them |
 //! | `limits.all_per_minute` | 6,000 | of everybody together, each kind |
 
 use serde::Deserialize;
@@ -23,6 +25,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use tkms_eth::{LocalKey, SignerError};
+use tkms_types::limits;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -57,6 +60,10 @@ pub struct HostConfig {
     pub chain_id: u64,
     pub rpc_url: Url,
     pub coprocessor_urls: Vec<Url>,
+    #[serde(default)]
+    pub attesters: Vec<Url>,
+    #[serde(default = "attester_timeout_ms")]
+    pub attester_timeout_ms: NonZeroU64,
     #[serde(default = "poll_ms")]
     pub poll_ms: NonZeroU64,
     #[serde(default = "max_fee_gwei")]
@@ -104,6 +111,10 @@ const fn poll_ms() -> NonZeroU64 {
     NonZeroU64::MIN.saturating_add(99)
 }
 
+const fn attester_timeout_ms() -> NonZeroU64 {
+    NonZeroU64::MIN.saturating_add(1_999)
+}
+
 const fn max_fee_gwei() -> NonZeroU64 {
     NonZeroU64::MIN.saturating_add(499)
 }
@@ -121,6 +132,9 @@ impl Config {
         for (position, host) in config.host.iter().enumerate() {
             if host.coprocessor_urls.is_empty() {
                 return Err(ConfigError::Field("host.coprocessor_urls", "at least one coprocessor is needed"));
+            }
+            if host.attesters.len() > limits::SET_MEMBERS {
+                return Err(ConfigError::Field("host.attesters", "more URLs than a set has members"));
             }
             if config.host.iter().take(position).any(|other| other.chain_id == host.chain_id) {
                 return Err(ConfigError::Field("host.chain_id", "two entries share one chain id"));

@@ -1,6 +1,7 @@
 //! The desk: every accepted request has one task that sees it through, over failures of everybody else and over
 //! restarts of our own.
 
+mod evidence;
 mod work;
 
 use crate::clock::unix_now;

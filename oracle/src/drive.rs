@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tkms_types::PartyId;
 use tkms_wire::kms::Reply;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -32,6 +32,7 @@ struct Report {
 /// One round of questions. Dropping it ends all calls.
 pub struct Round {
     replies: mpsc::Receiver<Report>,
+    question: watch::Sender<Question>,
     tasks: JoinSet<()>,
     /// The count so far.
     pub tally: Tally,
@@ -40,16 +41,22 @@ pub struct Round {
 impl Round {
     /// Asks every node.
     #[must_use]
-    pub fn start(nodes: &[Arc<NodeLink>], question: &Question, tally: Tally) -> Self {
+    pub fn start(nodes: &[Arc<NodeLink>], question: Question, tally: Tally) -> Self {
         let (sender, replies) = mpsc::channel(nodes.len().max(1));
+        let question = watch::Sender::new(question);
         let mut tasks = JoinSet::new();
         for node in nodes {
-            tasks.spawn(ask_on(node.clone(), question.clone(), sender.clone()));
+            tasks.spawn(ask_on(node.clone(), question.subscribe(), sender.clone()));
         }
-        Self { replies, tasks, tally }
+        Self { replies, question, tasks, tally }
     }
 
-    /// Takes one reply. False: every node has said its last word.
+    /// From now on asks with other evidence. Nodes that have said their last word are not asked again.
+    pub fn renew(&self, question: Question) {
+        self.question.send_replace(question);
+    }
+
+    /// Takes one reply. False: every node has said its last word. May be dropped while it waits.
     pub async fn step(&mut self) -> bool {
         let Some(Report { party, reply, settled }) = self.replies.recv().await else { return false };
         let last = match reply {
@@ -77,10 +84,11 @@ impl Round {
 }
 
 /// Asks one node until it has said its last word.
-async fn ask_on(node: Arc<NodeLink>, question: Question, replies: mpsc::Sender<Report>) {
+async fn ask_on(node: Arc<NodeLink>, mut question: watch::Receiver<Question>, replies: mpsc::Sender<Report>) {
     let (start, mut pause) = (Instant::now(), PAUSE);
     loop {
-        let reply = node.ask(question.clone()).await.map_err(|error| error.to_string());
+        let asked = question.borrow_and_update().clone();
+        let reply = node.ask(asked).await.map_err(|error| error.to_string());
         let (settled, last) = oneshot::channel();
         if replies.send(Report { party: node.party(), reply, settled }).await.is_err() {
             return;
@@ -88,7 +96,10 @@ async fn ask_on(node: Arc<NodeLink>, question: Question, replies: mpsc::Sender<R
         if last.await.unwrap_or(true) {
             return;
         }
-        sleep(pause).await;
+        tokio::select! {
+            () = sleep(pause) => {}
+            renewed = question.changed() => if renewed.is_err() { return },
+        }
         if start.elapsed() > EAGER {
             pause = (pause * 3 / 2).min(PAUSE_LIMIT);
         }

@@ -1,16 +1,20 @@
-//! One host chain as the oracle uses it: its endpoint, its contracts, its coprocessors.
+//! One host chain as the oracle uses it: its endpoint, its contracts, its coprocessors, its proofs.
 
+use crate::clock::unix_now;
 use crate::coprocessors::Coprocessors;
+use crate::prove::Prover;
+use crate::prove::facts::facts;
 use crate::record::{Ask, Refused};
-use alloy_primitives::{Address, U256};
+use alloy_primitives::U256;
 use alloy_sol_types::SolCall;
 use futures::{StreamExt, stream};
-use std::collections::BTreeSet;
+use merkle_acl::{ANY_CONTRACT, Fact, Grant};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tkms_eth::bindings::IDecryptionOracle::Request as OracleRequest;
 use tkms_eth::bindings::{IACL, IDecryptionOracle};
 use tkms_eth::{Rpc, RpcError, view};
-use tkms_types::{Handle, HandlePair, HostChain};
+use tkms_types::HostChain;
 use tokio::sync::Notify;
 
 /// Calls to the endpoint at once for one request.
@@ -24,28 +28,22 @@ pub struct Host {
     pub rpc: Rpc,
     /// Its coprocessors.
     pub coprocessors: Coprocessors,
+    /// Makes evidence about its ACL.
+    pub prover: Arc<Prover>,
     /// Rung when one of its requests is answered: somebody on chain may wait for it.
     pub answered: Notify,
     /// Set when blocks came off the chain: what the submitter believes of its nonces may be wrong.
     pub reorganised: AtomicBool,
 }
 
-/// One fact the ACL must hold.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Fact {
-    Public(Handle),
-    Allowed(Handle, Address),
-    Delegated { delegator: Address, delegate: Address, contract: Address, handle: Handle },
-}
-
 impl Host {
     /// Whether the newest block grants what is asked; if not, what is missing. Only a cost control and a quick answer
-    /// for people: nodes prove the final state themselves.
+    /// for people: nodes are shown the final state, and check it themselves.
     ///
     /// # Errors
     /// [`RpcError`], when nothing can be said.
     pub async fn missing_grant(&self, ask: &Ask) -> Result<Option<Refused>, RpcError> {
-        let facts = facts(ask);
+        let facts = facts(ask, &self.chain, unix_now());
         let mut checks = stream::iter(facts.into_iter().map(|fact| self.check(fact))).buffer_unordered(CALLS_AT_ONCE);
         while let Some(missing) = checks.next().await {
             if let Some(refused) = missing? {
@@ -57,25 +55,30 @@ impl Host {
 
     async fn check(&self, fact: Fact) -> Result<Option<Refused>, RpcError> {
         let (holds, code, message) = match fact {
-            Fact::Public(handle) => {
-                let call = IACL::isAllowedForDecryptionCall { handle: handle.0 };
+            Fact::Granted(Grant::Public { handle }) => {
+                let call = IACL::isAllowedForDecryptionCall { handle };
                 let message = format!("handle {handle} is not allowed for public decryption");
                 (self.view(&call).await?, "GrantMissing", message)
             }
-            Fact::Allowed(handle, account) => {
-                let call = IACL::persistAllowedCall { handle: handle.0, account };
+            Fact::Granted(Grant::Persistent { handle, account }) => {
+                let call = IACL::persistAllowedCall { handle, account };
                 (self.view(&call).await?, "GrantMissing", format!("{account} is not allowed on handle {handle}"))
             }
-            Fact::Delegated { delegator, delegate, contract, handle } => {
-                let call = IACL::isHandleDelegatedForUserDecryptionCall {
-                    delegator,
-                    delegate,
-                    contractAddress: contract,
-                    handle: handle.0,
-                };
-                let message = format!("{delegator} has not delegated handle {handle} of {contract} to {delegate}");
-                (self.view(&call).await?, "DelegationMissing", message)
+            Fact::Delegated { delegator, delegate, contract, now } => {
+                let message = format!("{delegator} has not delegated {contract} to {delegate}");
+                let mut holds = false;
+                for of in [contract, ANY_CONTRACT] {
+                    let call = IACL::getUserDecryptionDelegationExpirationDateCall {
+                        delegator,
+                        delegate,
+                        contractAddress: of,
+                    };
+                    holds |= self.view(&call).await? > now;
+                }
+                (holds, "DelegationMissing", message)
             }
+            // Nothing to wait for: nodes refuse these in their own words.
+            Fact::PermitStands { .. } | Fact::NotDenied(_) => return Ok(None),
         };
         Ok((!holds).then(|| Refused { code: code.into(), message }))
     }
@@ -91,21 +94,5 @@ impl Host {
     pub async fn request(&self, id: U256) -> Result<OracleRequest, RpcError> {
         let call = IDecryptionOracle::getRequestCall { requestId: id };
         view(&self.rpc, self.chain.contracts.decryption_oracle, &call, Default::default()).await
-    }
-}
-
-fn facts(ask: &Ask) -> BTreeSet<Fact> {
-    match ask {
-        Ask::Public(request) => request.handles.iter().map(|handle| Fact::Public(*handle)).collect(),
-        Ask::User(request) => {
-            let holder = request.delegator.unwrap_or(request.user);
-            let of_pair = |pair: &HandlePair| {
-                let (handle, contract, delegate) = (pair.handle, pair.contract, request.user);
-                let delegated =
-                    request.delegator.map(|delegator| Fact::Delegated { delegator, delegate, contract, handle });
-                [Fact::Allowed(handle, holder), Fact::Allowed(handle, contract)].into_iter().chain(delegated)
-            };
-            request.pairs.iter().flat_map(of_pair).collect()
-        }
     }
 }

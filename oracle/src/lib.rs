@@ -1,5 +1,5 @@
-//! The oracle: watches requests on host chains, has their ciphertexts squashed, asks all nodes at once, posts the
-//! result, and serves the HTTP API of the official client. It holds no trust and no secret but the key that pays for
+//! The oracle: watches requests on host chains, has their ciphertexts squashed, proves the permission, asks all nodes at once,
+//! posts the result, and serves the HTTP API of the official client. It holds no trust and no secret but the key that pays for
 //! its transactions: whatever it does, nodes check for themselves, and anyone can run another one.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking"))]
 
@@ -15,7 +15,9 @@ pub mod host;
 pub mod inputs;
 pub mod keys;
 mod metrics;
+pub mod mirror;
 pub mod node;
+pub mod prove;
 pub mod quota;
 pub mod record;
 mod run;

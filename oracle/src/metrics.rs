@@ -5,6 +5,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
 use std::time::Duration;
 use tkms_types::PartyId;
+use url::Url;
 
 static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
@@ -47,6 +48,50 @@ pub fn watched(chain_id: u64, block: u64) {
 /// Blocks came off the chain.
 pub fn reorged(chain_id: u64) {
     counter!("tkms_oracle_reorgs_total", "chain" => chain_id.to_string()).increment(1);
+}
+
+/// The newest final block, and how long ago it was made, in seconds.
+pub fn anchor(chain_id: u64, number: u64, age: u64) {
+    gauge!("tkms_oracle_anchor_block", "chain" => chain_id.to_string()).set(number as f64);
+    gauge!("tkms_oracle_anchor_age_seconds", "chain" => chain_id.to_string()).set(age as f64);
+}
+
+/// Attesters that answered with a signature of theirs at the last look.
+pub fn attesters_answering(chain_id: u64, count: usize) {
+    gauge!("tkms_oracle_attesters_answering", "chain" => chain_id.to_string()).set(count as f64);
+}
+
+/// An attester lied, as seen by the oracle itself.
+pub fn attester_lied(chain_id: u64, url: &Url) {
+    let labels = [("chain", chain_id.to_string()), ("attester", url.to_string())];
+    counter!("tkms_oracle_attester_lies_total", &labels).increment(1);
+}
+
+/// Proofs that do not hold were collected, and not sent.
+pub fn wrong_proof(chain_id: u64) {
+    counter!("tkms_oracle_wrong_proofs_total", "chain" => chain_id.to_string()).increment(1);
+}
+
+/// Two histories of a chain were vouched for.
+pub fn halted(chain_id: u64) {
+    gauge!("tkms_oracle_halted", "chain" => chain_id.to_string()).set(1.0);
+}
+
+/// Newest block and number of grants of the mirror.
+pub fn mirrored(chain_id: u64, block: u64, count: u64) {
+    gauge!("tkms_oracle_mirror_block", "chain" => chain_id.to_string()).set(block as f64);
+    gauge!("tkms_oracle_mirror_grants", "chain" => chain_id.to_string()).set(count as f64);
+}
+
+/// The mirror was not what is proven, and is made anew.
+pub fn mirror_rebuilt(chain_id: u64) {
+    counter!("tkms_oracle_mirror_rebuilds_total", "chain" => chain_id.to_string()).increment(1);
+}
+
+/// Evidence was made. `renewed`: for nodes that found the former too old.
+pub fn evidence(bytes: usize, renewed: bool) {
+    histogram!("tkms_oracle_evidence_bytes").record(bytes as f64);
+    counter!("tkms_oracle_evidence_total", "renewed" => if renewed { "yes" } else { "no" }).increment(1);
 }
 
 /// A caller was turned away. `why`: the label.

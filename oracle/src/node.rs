@@ -4,7 +4,7 @@ use crate::record::Ask;
 use std::time::Duration;
 use tkms_types::{Cluster, Node, PartyId, limits::REQUEST_BYTES};
 use tkms_wire::kms::{PublicDecryptRequest, Reply, UserDecryptRequest, kms_client::KmsClient};
-use tkms_wire::{material::Material, request::Call};
+use tkms_wire::{evidence::Evidence, material::Material, request::Call};
 use tokio::sync::Semaphore;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
@@ -36,13 +36,20 @@ pub enum Question {
 }
 
 impl Question {
-    /// Puts a request and the evidence about its ciphertexts together.
+    /// Puts a request, the evidence about its ciphertexts and that of its permission together.
     #[must_use]
-    pub fn new(ask: &Ask, materials: Vec<Material>, wait: Duration) -> Self {
-        let label = String::new();
+    pub fn new(ask: &Ask, materials: Vec<Material>, evidence: Evidence, wait: Duration) -> Self {
+        // The host's own rule of finality is the one the evidence was collected for.
+        let (label, evidence, finality) = (String::new(), Some(evidence), None);
         match ask {
-            Ask::Public(request) => Self::Public((&Call { request: request.clone(), materials, wait, label }).into()),
-            Ask::User(request) => Self::User((&Call { request: request.clone(), materials, wait, label }).into()),
+            Ask::Public(request) => {
+                let request = request.clone();
+                Self::Public((&Call { request, materials, evidence, finality, wait, label }).into())
+            }
+            Ask::User(request) => {
+                let request = request.clone();
+                Self::User((&Call { request, materials, evidence, finality, wait, label }).into())
+            }
         }
     }
 

@@ -9,7 +9,11 @@ use crate::health::Health;
 use crate::host::Host;
 use crate::inputs::Inputs;
 use crate::keys::Keys;
+use crate::mirror::Mirror;
 use crate::node::{NodeError, NodeLink};
+use crate::prove::Prover;
+use crate::prove::attesters::Attesters;
+use crate::prove::keep::Keeper;
 use crate::server::{BoundedListener, Peer};
 use crate::store::{Store, StoreError};
 use crate::submit::Deliverer;
@@ -23,7 +27,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tkms_eth::submit::SubmitConfig;
 use tkms_eth::{LocalKey, RpcError};
-use tkms_types::Cluster;
+use tkms_types::{Cluster, HeaderTrustKind, HostChain};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -39,6 +43,8 @@ const SWEEP: Duration = Duration::from_secs(60);
 const SWEPT_AT_ONCE: usize = 1_000;
 /// How long open exchanges may go on once we are told to stop.
 const GRACE: Duration = Duration::from_secs(5);
+/// Shortest time between two looks at the attesters.
+const ATTESTER_POLL: Duration = Duration::from_millis(250);
 /// Between two looks whether the store is free.
 const RELEASE_POLL: Duration = Duration::from_millis(10);
 /// Blocks for which the submitter looks after a mined transaction: a short reorganisation may lose it.
@@ -54,6 +60,16 @@ pub enum Error {
     /// A configured chain that the cluster file does not have.
     #[error("host chain {0} is not in the cluster file")]
     UnknownChain(u64),
+    /// Nobody could ever show that a block is final.
+    #[error("chain {chain_id}: {found} attesters are configured, its quorum is {quorum}")]
+    TooFewAttesters {
+        /// Which chain.
+        chain_id: u64,
+        /// URLs configured.
+        found: usize,
+        /// Needed by the cluster file.
+        quorum: u16,
+    },
     /// The data directory.
     #[error("{path}: {error}")]
     DataDir {
@@ -104,7 +120,7 @@ pub async fn run(
     let data_dir = |error| Error::DataDir { path: config.data_dir.clone(), error };
     std::fs::create_dir_all(&config.data_dir).map_err(data_dir)?;
     let store = Arc::new(Store::open(&config.data_dir.join(DATABASE))?);
-    let hosts = hosts(&config, &cluster)?;
+    let hosts = hosts(&config, &cluster, &store)?;
     let nodes = NodeLink::all(&cluster)?;
     let keep_seconds = u64::from(config.limits.keep_hours.get()) * 3600;
     let limits = DeskLimits {
@@ -169,22 +185,38 @@ async fn serve(
     }
 }
 
-fn hosts(config: &Config, cluster: &Cluster) -> Result<BTreeMap<u64, Arc<Host>>, Error> {
+fn hosts(config: &Config, cluster: &Cluster, store: &Arc<Store>) -> Result<BTreeMap<u64, Arc<Host>>, Error> {
     let host = |host: &HostConfig| {
         let chain = cluster.chains.iter().find(|chain| chain.chain_id == host.chain_id);
         let chain = chain.ok_or(Error::UnknownChain(host.chain_id))?.clone();
         let coprocessors = Coprocessors::new(host.coprocessor_urls.clone(), chain.clone(), cluster.gateway)?;
         let rpc = tkms_eth::connect(&host.rpc_url)?;
+        let attesters = attesters(host, &chain)?;
+        let prover = Arc::new(Prover::new(chain.clone(), rpc.clone(), store.clone(), attesters));
         let (answered, reorganised) = (Notify::new(), AtomicBool::new(false));
-        Ok((host.chain_id, Arc::new(Host { chain, rpc, coprocessors, answered, reorganised })))
+        Ok((host.chain_id, Arc::new(Host { chain, rpc, coprocessors, prover, answered, reorganised })))
     };
     config.host.iter().map(host).collect()
+}
+
+fn attesters(host: &HostConfig, chain: &HostChain) -> Result<Option<Attesters>, Error> {
+    if chain.trust != HeaderTrustKind::Attesters {
+        return Ok(None);
+    }
+    let (found, quorum) = (host.attesters.len(), chain.attesters.quorum);
+    if found < usize::from(quorum) {
+        return Err(Error::TooFewAttesters { chain_id: chain.chain_id, found, quorum });
+    }
+    let timeout = Duration::from_millis(host.attester_timeout_ms.get());
+    Ok(Some(Attesters::new(host.attesters.clone(), chain.clone(), timeout)?))
 }
 
 fn follow(loops: &mut JoinSet<()>, config: &HostConfig, desk: &Arc<Desk>, health: &Arc<Health>, key: &LocalKey) {
     let Some(host) = desk.hosts.get(&config.chain_id).cloned() else { return };
     let poll = Duration::from_millis(config.poll_ms.get());
     loops.spawn(Watcher::new(desk.clone(), host.clone(), health.clone(), poll).run());
+    loops.spawn(Mirror::new(host.clone(), desk.store.clone(), health.clone(), poll).run());
+    loops.spawn(Keeper::new(host.prover.clone(), health.clone(), poll.max(ATTESTER_POLL)).run());
     let max_fee = u128::from(config.max_fee_gwei.get()) * GWEI;
     let submit = SubmitConfig { max_fee, confirmations: CONFIRMATIONS, ..SubmitConfig::default() };
     loops.spawn(Deliverer::new(desk.clone(), host, health.clone()).run(key.clone(), submit));

@@ -1,8 +1,10 @@
 //! The oracle's state on disk: one redb file. A request is written before anybody is told of it.
 
 mod chain;
+mod range;
 
 pub use chain::{ChainStep, Fulfilled};
+pub use range::{Granted, RangeStep, RangeView};
 
 use crate::record::Record;
 use alloy_primitives::B256;
@@ -82,6 +84,9 @@ impl Store {
             txn.open_table(INPUTS).map_err(db)?;
             txn.open_table(EXPIRY).map_err(db)?;
             txn.open_table(TRANSACTIONS).map_err(db)?;
+            txn.open_table(range::GRANTS).map_err(db)?;
+            txn.open_table(range::INDICES).map_err(db)?;
+            txn.open_table(range::NODES).map_err(db)?;
             Ok(())
         })?;
         Ok(store)
@@ -334,6 +339,9 @@ pub enum StoreError {
     /// A key of the wrong length.
     #[error("store: a key has {0} bytes")]
     Key(usize),
+    /// The mirror of a grant range lacks what must be there.
+    #[error("store: the grant range has a hole at grant {0}")]
+    Mirror(u64),
 }
 
 fn db<E: Into<redb::Error>>(error: E) -> StoreError {

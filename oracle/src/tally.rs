@@ -26,6 +26,39 @@ pub enum Outcome {
     Disagreement,
 }
 
+/// Refusals about the evidence itself: better or newer evidence may be accepted.
+const EVIDENCE_CODES: [&str; 16] = [
+    "EvidenceMissing",
+    "EvidenceStale",
+    "HeaderUnavailable",
+    "HeaderMalformed",
+    "HeaderUnattested",
+    "AttesterSetUnknown",
+    "AnchorBeforeCheckpoint",
+    "AnchorTooOld",
+    "AnchorFromFuture",
+    "NotFinal",
+    "AnchorConflict",
+    "AccountProofInvalid",
+    "SlotProofInvalid",
+    "GrantProofInvalid",
+    "ExecutorUnproven",
+    "AclPaused",
+];
+/// The refusal of a node that wants the executor's account proven, once.
+const EXECUTOR_CODE: &str = "ExecutorUnproven";
+
+/// How nodes find the evidence they were sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EvidenceVerdict {
+    /// Some node refused it.
+    pub refused: bool,
+    /// Some node wants the executor's account in it.
+    pub executor: bool,
+    /// What more nodes say than a quorum can miss, if they do.
+    pub by_all: Option<Refused>,
+}
+
 #[derive(Clone, Debug)]
 enum Vote {
     Silent(String),
@@ -143,6 +176,30 @@ impl Tally {
         }
         let materials = |_, code: &str| matches!(code, "MaterialMissing" | "MaterialQuorum");
         self.refused(missable, materials).map(|refused| Outcome::Materials(refused.message))
+    }
+
+    /// How the evidence was found so far.
+    #[must_use]
+    pub fn evidence(&self) -> EvidenceVerdict {
+        let refused = |wanted: &[&str]| {
+            self.votes.iter().any(|vote| matches!(vote, Vote::Refused { code, .. } if wanted.contains(&code.as_str())))
+        };
+        let missable = self.committee.size() - self.committee.threshold().quorum();
+        EvidenceVerdict {
+            refused: refused(&EVIDENCE_CODES),
+            executor: refused(&[EXECUTOR_CODE]),
+            // What is not final is worth waiting for, however long.
+            by_all: self.refused(missable, |class, code| class != RefusalClass::Wait && EVIDENCE_CODES.contains(&code)),
+        }
+    }
+
+    /// Nodes are asked with other evidence: what they said of the former counts no more.
+    pub fn renewed(&mut self) {
+        for vote in &mut self.votes {
+            if matches!(vote, Vote::Refused { code, .. } if EVIDENCE_CODES.contains(&code.as_str())) {
+                *vote = Vote::Silent("asked with newer evidence".into());
+            }
+        }
     }
 
     fn refused(&self, missable: usize, wanted: impl Fn(RefusalClass, &str) -> bool) -> Option<Refused> {

@@ -40,6 +40,8 @@ pub enum Command {
     Node(ServiceArgs),
     /// Runs an oracle: watches requests, drives the nodes, posts results, serves the relayer API
     Oracle(ServiceArgs),
+    /// Runs an attester: signs which blocks a host validator's own node calls final
+    Attester(ServiceArgs),
     /// Runs a coprocessor: evaluates FHE operations, verifies inputs, squashes
     Coprocessor(ServiceArgs),
     /// Encrypts a value for a contract; prints handle and input proof
@@ -61,7 +63,7 @@ Examples:
   tkms devnet --port-base 19000
   tkms devnet --nodes 1        centralised mode: one machine holds the key
 
-Ports: base Anvil, +1 relayer, +2 coprocessor, +10·i node i (+1 its peers, +2 its health).
+Ports: base Anvil, +1 relayer, +2 coprocessor, +3 … +6 attesters, +10·i node i (+1 its peers, +2 its health).
 The directory holds keys (kept for the next start), logs, cluster.json and deployment.json.")]
 pub struct DevnetArgs {
     /// Directory for keys, data and logs; data of an earlier devnet in it is removed, keys are kept
@@ -76,6 +78,9 @@ pub struct DevnetArgs {
     /// Root of the checkout, where the compiled contracts and Anvil are
     #[arg(long, default_value = ".")]
     pub root: PathBuf,
+    /// Half the distance from the newest block back to the final one
+    #[arg(long, default_value_t = 1)]
+    pub slots_in_an_epoch: u64,
     /// Stop when standard input closes, for programs that start a devnet of their own
     #[arg(long)]
     pub until_stdin_closes: bool,
@@ -86,7 +91,7 @@ pub struct DevnetArgs {
 #[command(after_help = "\
 Example:
   tkms deploy --rpc http://127.0.0.1:18545 --node node-1.json --node node-2.json --node node-3.json --node node-4.json \\
-      --key keys/key.json --coprocessor 0x… --gateway-salt my-deployment --out cluster.json")]
+      --key keys/key.json --coprocessor 0x… --attester 0x… --attester 0x… --attester 0x… --attester 0x… --gateway-salt my-deployment --out cluster.json")]
 pub struct DeployArgs {
     /// RPC endpoint of the host chain
     #[arg(long)]
@@ -100,6 +105,9 @@ pub struct DeployArgs {
     /// Signer of each coprocessor
     #[arg(long = "coprocessor", required = true)]
     pub coprocessors: Vec<Address>,
+    /// Signer of each attester (`tkms attester`): nodes believe a block that 2f + 1 of 3f + 1 of them call final
+    #[arg(long = "attester", required = true)]
+    pub attesters: Vec<Address>,
     /// File with the deployer's private key in hex; not needed on an Anvil of chain id 31337
     #[arg(long)]
     pub deployer_key_file: Option<PathBuf>,

@@ -1,7 +1,7 @@
 //! The cluster file: the one root of trust every process starts from (DESIGN.md §6, trust-rules §1).
 
-use crate::transcript::{SetRole, Transcript, host_id, set_id, tags};
-use crate::{Committee, CommitteeError, ContextId, EpochId, Handle, KeyId, PartyId, Threshold};
+use crate::transcript::{Transcript, tags};
+use crate::{Committee, CommitteeError, ContextId, EpochId, Handle, HostChain, KeyId, PartyId, Threshold};
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
@@ -30,58 +30,6 @@ pub struct Cluster {
     pub epoch: EpochId,
     /// The key set.
     pub key: KeyMaterial,
-}
-
-/// One host chain and what nodes require of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HostChain {
-    /// EIP-155 id; bytes 22 … 29 of the chain's handles.
-    pub chain_id: u64,
-    /// Addresses of the contracts.
-    pub contracts: Contracts,
-    /// Runtime code hash of the ACL, checked in every account proof.
-    pub acl_code_hash: B256,
-    /// Runtime code hash of the executor, checked once per cluster file.
-    pub executor_code_hash: B256,
-    /// Number of a block of this very chain, at least 1: the ACL's deployment.
-    pub checkpoint_number: u64,
-    /// Hash of that block.
-    pub checkpoint_hash: B256,
-    /// Oldest header a node accepts, in seconds.
-    pub max_anchor_age: u64,
-    /// How far a header's time may lie ahead of a node's clock, in seconds.
-    pub clock_skew: u64,
-    /// Whether the deny list also stops user decryptions.
-    pub deny_blocks_user_decryption: bool,
-    /// Who attests ciphertexts of this chain.
-    pub coprocessors: CoprocessorSet,
-}
-
-/// Contract addresses on a host chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct Contracts {
-    pub acl: Address,
-    pub executor: Address,
-    pub kms_verifier: Address,
-    pub input_verifier: Address,
-    pub decryption_oracle: Address,
-}
-
-/// A versioned set of coprocessor signers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CoprocessorSet {
-    /// Counts up at each change.
-    pub version: u32,
-    /// Distinct signatures an attestation needs.
-    pub quorum: u16,
-    /// Sorted, distinct, non-zero.
-    pub members: Vec<Address>,
-    /// Arithmetic profiles in force: only equal profiles yield equal bytes.
-    pub profiles: Vec<B256>,
 }
 
 /// Chain id and addresses that stand in EIP-712 domains; no such chain need exist yet.
@@ -241,49 +189,6 @@ impl Cluster {
             if node.signer.is_zero() || self.committee.iter().take(position).any(|other| other.signer == node.signer) {
                 return Err(ClusterError::Field("committee.signer", "signers are distinct and not zero"));
             }
-        }
-        Ok(())
-    }
-}
-
-impl HostChain {
-    /// Identity of the chain in ids and signatures (trust-rules §1).
-    #[must_use]
-    pub fn host_id(&self) -> B256 {
-        let checkpoint = (self.checkpoint_number, self.checkpoint_hash);
-        host_id(self.chain_id, self.contracts.acl, self.acl_code_hash, checkpoint)
-    }
-
-    /// Identity of its coprocessor set.
-    #[must_use]
-    pub fn coprocessor_set_id(&self) -> B256 {
-        let set = &self.coprocessors;
-        set_id(self.host_id(), SetRole::Coprocessor, set.version, set.quorum, &set.members)
-    }
-
-    fn check(&self) -> Result<(), ClusterError> {
-        if self.checkpoint_number == 0 {
-            return Err(ClusterError::Field("chains.checkpointNumber", "genesis is never an anchor"));
-        }
-        let set = &self.coprocessors;
-        let (quorum, members) = (usize::from(set.quorum), set.members.len());
-        // Two quorums share an honest member, and the honest ones alone are a quorum (trust-rules §1).
-        let faults = members.saturating_sub(1) / 3;
-        if quorum == 0 || 2 * quorum <= members + faults || quorum > members - faults {
-            return Err(ClusterError::Field(
-                "chains.coprocessors.quorum",
-                "2q > m + f and q <= m - f, f = (m - 1) / 3",
-            ));
-        }
-        if members == 1 && self.chain_id != 31337 {
-            return Err(ClusterError::Field("chains.coprocessors", "a single coprocessor is for chain 31337 only"));
-        }
-        let ascending = set.members.is_sorted_by(|a, b| a < b);
-        if !ascending || set.members.first().is_some_and(|member| member.is_zero()) {
-            return Err(ClusterError::Field("chains.coprocessors.members", "sorted, distinct and not zero"));
-        }
-        if set.profiles.is_empty() || set.profiles.len() > 2 {
-            return Err(ClusterError::Field("chains.coprocessors.profiles", "one or two profiles"));
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod committee;
+mod host_chain;
 mod ids;
 pub mod limits;
 mod plaintext;
@@ -11,10 +12,9 @@ mod request;
 pub mod transcript;
 pub mod typed_data;
 
-pub use cluster::{
-    Cluster, ClusterError, Contracts, CoprocessorSet, GatewayDomain, HostChain, KeyMaterial, Node, Thresholds,
-};
+pub use cluster::{Cluster, ClusterError, GatewayDomain, KeyMaterial, Node, Thresholds};
 pub use committee::{Committee, CommitteeError, PartyId, Threshold};
+pub use host_chain::{AttesterSet, Contracts, CoprocessorSet, HeaderTrustKind, HostChain, MinFinality};
 pub use ids::{ContextId, EpochId, FheType, Handle, HandleError, Id, IdError, IdTag, KeyId, RequestId, SessionId};
 pub use plaintext::{Plaintext, PlaintextError};
 pub use request::{ExtraData, ExtraDataError, HandlePair, PublicRequest, RequestKind, UserRequest};

@@ -40,3 +40,7 @@ pub const EARLY_TIME: Duration = Duration::from_secs(60);
 pub const FINISHED_SESSION_TIME: Duration = Duration::from_secs(24 * 3600);
 /// Gas a callback may ask for.
 pub const CALLBACK_GAS: u32 = 2_000_000;
+/// Members of one set of attesters, validators or coprocessors: one bit each in a word.
+pub const SET_MEMBERS: usize = 64;
+/// Endpoints besides a node's own that a host chain may be looked up at.
+pub const ENDPOINTS: usize = 32;

@@ -49,6 +49,15 @@ pub enum Problem {
     /// No party.
     #[error(transparent)]
     Party(#[from] CommitteeError),
+    /// A field that must be there is not.
+    #[error("it is missing")]
+    Missing,
+    /// The same twice.
+    #[error("an element is there twice")]
+    Repeated,
+    /// Nothing refers to it.
+    #[error("nothing refers to it")]
+    Unused,
     /// Two fields that must agree do not.
     #[error("it does not agree with {0}")]
     Disagrees(&'static str),

@@ -2,8 +2,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking"))]
 
 pub mod answer;
+pub mod attestation;
 mod codec;
 pub mod coprocessor;
+pub mod evidence;
 mod field;
 mod hex;
 pub mod material;

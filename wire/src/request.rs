@@ -3,13 +3,14 @@
 //! Only shapes are judged here: widths of ids, counts, lengths. Whether a permit is valid or a handle of a known
 //! type is the node's policy, so that its refusals keep their names.
 
+use crate::evidence::Evidence;
 use crate::field::{FieldError, Problem, bounded, fixed, nested};
 use crate::kms;
 use crate::material::{Format, MATERIAL_SIGNATURES, Material};
 use alloy_primitives::{Address, B256};
 use bytes::Bytes;
 use std::time::Duration;
-use tkms_types::{Handle, HandlePair, Id, KeyId, PublicRequest, RequestId, UserRequest, limits};
+use tkms_types::{Handle, HandlePair, Id, KeyId, MinFinality, PublicRequest, RequestId, UserRequest, limits};
 
 /// Bytes of a caller's label.
 pub const LABEL_BYTES: usize = 64;
@@ -25,6 +26,10 @@ pub struct Call<R> {
     pub request: R,
     /// Where the bytes are named; at most one a handle.
     pub materials: Vec<Material>,
+    /// Why it is allowed: one block and what holds in it.
+    pub evidence: Option<Evidence>,
+    /// Least finality of that block; `None`: the host's own rule.
+    pub finality: Option<MinFinality>,
     /// How long the caller will wait; the node bounds it.
     pub wait: Duration,
     /// Echoed, never a key of anything.
@@ -47,6 +52,8 @@ impl TryFrom<kms::PublicDecryptRequest> for Call<PublicRequest> {
         Ok(Self {
             request: PublicRequest { handles, extra_data: read_extra_data(message.extra_data)? },
             materials: read_materials(message.materials)?,
+            evidence: read_evidence(message.evidence)?,
+            finality: read_finality(message.finality)?,
             wait: read_wait(message.wait_ms),
             label: read_label(message.label)?,
         })
@@ -75,6 +82,8 @@ impl TryFrom<kms::UserDecryptRequest> for Call<UserRequest> {
         Ok(Self {
             request,
             materials: read_materials(message.materials)?,
+            evidence: read_evidence(message.evidence)?,
+            finality: read_finality(message.finality)?,
             wait: read_wait(message.wait_ms),
             label: read_label(message.label)?,
         })
@@ -114,6 +123,8 @@ impl From<&Call<PublicRequest>> for kms::PublicDecryptRequest {
             handles: call.request.handles.iter().map(|handle| word(handle.0)).collect(),
             extra_data: call.request.extra_data.clone().into(),
             materials: call.materials.iter().map(Into::into).collect(),
+            evidence: call.evidence.as_ref().map(Into::into),
+            finality: call.finality.map(Into::into),
             wait_ms: write_wait(call.wait),
             label: call.label.clone(),
         }
@@ -136,6 +147,8 @@ impl From<&Call<UserRequest>> for kms::UserDecryptRequest {
             extra_data: request.extra_data.clone().into(),
             signature: request.signature.clone().into(),
             materials: call.materials.iter().map(Into::into).collect(),
+            evidence: call.evidence.as_ref().map(Into::into),
+            finality: call.finality.map(Into::into),
             wait_ms: write_wait(call.wait),
             label: call.label.clone(),
         }
@@ -177,6 +190,14 @@ fn read_extra_data(bytes: Bytes) -> Result<alloy_primitives::Bytes, FieldError> 
 
 fn read_materials(list: Vec<kms::Material>) -> Result<Vec<Material>, FieldError> {
     nested("materials", &list, limits::REQUEST_HANDLES, |material| Material::try_from(material.clone()))
+}
+
+fn read_evidence(evidence: Option<kms::Evidence>) -> Result<Option<Evidence>, FieldError> {
+    evidence.map(Evidence::try_from).transpose().map_err(|error| error.within("evidence"))
+}
+
+fn read_finality(finality: Option<kms::Finality>) -> Result<Option<MinFinality>, FieldError> {
+    finality.map(MinFinality::try_from).transpose().map_err(|error| error.within("finality"))
 }
 
 const fn read_wait(milliseconds: u32) -> Duration {

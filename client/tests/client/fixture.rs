@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tkms_client::{Client, Config, Trust};
 use tkms_types::{
-    Cluster, ContextId, Contracts, CoprocessorSet, EpochId, FheType, GatewayDomain, Handle, HostChain, Id, KeyId,
-    KeyMaterial, Node, PartyId, Thresholds,
+    AttesterSet, Cluster, ContextId, Contracts, CoprocessorSet, EpochId, FheType, GatewayDomain, Handle,
+    HeaderTrustKind, HostChain, Id, KeyId, KeyMaterial, MinFinality, Node, PartyId, Thresholds,
 };
 use tkms_wire::signature::{address, sign};
 
@@ -83,7 +83,11 @@ fn cluster(nodes: &[SigningKey], coprocessors: CoprocessorSet) -> Cluster {
             executor_code_hash: B256::ZERO,
             checkpoint_number: 1,
             checkpoint_hash: B256::ZERO,
+            trust: HeaderTrustKind::Attesters,
+            attesters: AttesterSet { version: 1, quorum: 3, members: (1..=4).map(Address::repeat_byte).collect() },
+            min_finality: MinFinality::Finalized,
             max_anchor_age: 600,
+            max_anchor_lag: 300,
             clock_skew: 30,
             deny_blocks_user_decryption: true,
             coprocessors,

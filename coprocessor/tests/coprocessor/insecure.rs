@@ -14,7 +14,8 @@ use tkms_coprocessor::store::{HandleState, Identity, Store};
 use tkms_eth::LocalKey;
 use tkms_fhe::{BinaryOp, InputContext, InputError};
 use tkms_types::{
-    Cluster, Contracts, CoprocessorSet, FheType, GatewayDomain, Handle, HostChain, Id, KeyId, KeyMaterial, Thresholds,
+    AttesterSet, Cluster, Contracts, CoprocessorSet, FheType, GatewayDomain, Handle, HeaderTrustKind, HostChain, Id,
+    KeyId, KeyMaterial, MinFinality, Thresholds,
 };
 use tkms_wire::samples::{BLOCK_WORDS, SampleList};
 use tokio::sync::Notify;
@@ -96,7 +97,11 @@ pub fn chain() -> HostChain {
         executor_code_hash: B256::repeat_byte(2),
         checkpoint_number: 1,
         checkpoint_hash: B256::repeat_byte(3),
+        trust: HeaderTrustKind::Attesters,
+        attesters: AttesterSet { version: 1, quorum: 3, members: (1..=4).map(Address::repeat_byte).collect() },
+        min_finality: MinFinality::Finalized,
         max_anchor_age: 600,
+        max_anchor_lag: 300,
         clock_skew: 10,
         deny_blocks_user_decryption: false,
         coprocessors: CoprocessorSet {

@@ -81,7 +81,7 @@ async fn without_an_oracle_anyone_may_fulfil_but_not_starve_the_callback() {
     devnet.kill_service("oracle");
     send(&alice.provider, alice.probe.makeUint8(91).into_transaction_request()).await;
     let request = alice.ask(vec![U256::ZERO]).await;
-    nodes::wait_until_final(&alice).await;
+    nodes::wait_until_attested(&devnet, &alice).await;
     let handle = Handle(alice.probe.made(U256::ZERO).call().await.unwrap());
     let oracle = DecryptionOracle::new(devnet.deployment.contracts.decryption_oracle, alice.provider.clone());
     let extra_data = oracle.getExtraData(request).call().await.unwrap();

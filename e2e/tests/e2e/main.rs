@@ -9,10 +9,12 @@
 
 mod callbacks;
 mod contracts;
+mod evidence;
 mod faults;
 mod official_client;
 mod public_decrypt;
 mod refusals;
+mod reorgs;
 mod restarts;
 mod shares;
 mod user_decrypt;

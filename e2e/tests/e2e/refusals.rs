@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tkms_client::{Permit, PermitTerms, Trust};
 use tkms_e2e::actors::{Actor, send};
 use tkms_e2e::devnet::Devnet;
+use tkms_e2e::evidence::{prove_public, prove_user};
 use tkms_e2e::nodes::{self, assert_all_refused};
 use tkms_eth::LocalKey;
 use tkms_types::{Handle, HandlePair, PublicRequest, UserRequest};
@@ -25,7 +26,7 @@ fn now() -> u64 {
 
 fn public_call(handle: Handle, material: Material) -> Call<PublicRequest> {
     let request = PublicRequest { handles: vec![handle], extra_data: vec![0].into() };
-    Call { request, materials: vec![material], wait: WAIT, label: String::new() }
+    Call { request, materials: vec![material], evidence: None, finality: None, wait: WAIT, label: String::new() }
 }
 
 /// A value of Alice's own, with its material, final on the chain.
@@ -34,7 +35,7 @@ async fn private_value(devnet: &Devnet, alice: &Actor) -> (Handle, Material) {
     let (index, handle) = Actor::made(&receipt)[0];
     send(&alice.provider, alice.probe.allowUser(index, alice.address()).into_transaction_request()).await;
     let material = nodes::material(devnet, Handle(handle)).await;
-    nodes::wait_until_final(alice).await;
+    nodes::wait_until_attested(devnet, alice).await;
     (Handle(handle), material)
 }
 
@@ -47,7 +48,7 @@ fn permit(devnet: &Devnet, signer: &Actor, contract: Address, start: u64, days: 
 }
 
 fn user_call(request: UserRequest, material: Material) -> Call<UserRequest> {
-    Call { request, materials: vec![material], wait: WAIT, label: String::new() }
+    Call { request, materials: vec![material], evidence: None, finality: None, wait: WAIT, label: String::new() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +57,11 @@ async fn a_handle_that_is_not_public_is_refused_as_public() {
     let alice = Actor::new(&devnet, 5).await;
     let (handle, material) = private_value(&devnet, &alice).await;
     let before = nodes::computed(&devnet).await;
-    let replies = nodes::public_decrypt(&devnet, &(&public_call(handle, material)).into()).await;
+    let mut call = public_call(handle, material);
+    let replies = nodes::public_decrypt(&devnet, &(&call).into()).await;
+    assert_all_refused(&replies, "EvidenceMissing");
+    prove_public(&devnet, &mut call).await;
+    let replies = nodes::public_decrypt(&devnet, &(&call).into()).await;
     assert_all_refused(&replies, "GrantMissing");
     assert_eq!(nodes::computed(&devnet).await, before);
 }
@@ -69,7 +74,9 @@ async fn another_users_value_is_refused() {
     let contract = *alice.probe.address();
     let before = nodes::computed(&devnet).await;
     let request = permit(&devnet, &mallory, contract, now() - 60, 1).request(&[HandlePair { handle, contract }]);
-    let replies = nodes::user_decrypt(&devnet, &(&user_call(request, material)).into()).await;
+    let mut call = user_call(request, material);
+    prove_user(&devnet, &mut call).await;
+    let replies = nodes::user_decrypt(&devnet, &(&call).into()).await;
     assert_all_refused(&replies, "GrantMissing");
     assert_eq!(nodes::computed(&devnet).await, before);
 }
@@ -114,15 +121,17 @@ async fn the_bytes_of_another_handle_are_refused() {
     let receipt = send(&alice.provider, alice.probe.makeUint8(1).into_transaction_request()).await;
     let (index, handle) = Actor::made(&receipt)[0];
     send(&alice.provider, alice.probe.publish(vec![index]).into_transaction_request()).await;
-    nodes::wait_until_final(&alice).await;
+    nodes::wait_until_attested(&devnet, &alice).await;
     let before = nodes::computed(&devnet).await;
     let swapped = Material { handle: Handle(handle), ..secret.clone() };
-    let replies = nodes::public_decrypt(&devnet, &(&public_call(Handle(handle), swapped)).into()).await;
-    assert_all_refused(&replies, "MaterialQuorum");
     let honest = nodes::material(&devnet, Handle(handle)).await;
     let digest = Material { digest: secret.digest, ..honest };
-    let replies = nodes::public_decrypt(&devnet, &(&public_call(Handle(handle), digest)).into()).await;
-    assert_all_refused(&replies, "MaterialQuorum");
+    for material in [swapped, digest] {
+        let mut call = public_call(Handle(handle), material);
+        prove_public(&devnet, &mut call).await;
+        let replies = nodes::public_decrypt(&devnet, &(&call).into()).await;
+        assert_all_refused(&replies, "MaterialQuorum");
+    }
     assert_eq!(nodes::computed(&devnet).await, before);
 }
 
@@ -134,7 +143,7 @@ async fn altered_bytes_in_the_store_give_no_answer_until_they_are_right_again() 
     let (index, handle) = Actor::made(&receipt)[0];
     send(&alice.provider, alice.probe.publish(vec![index]).into_transaction_request()).await;
     let material = nodes::material(&devnet, Handle(handle)).await;
-    nodes::wait_until_final(&alice).await;
+    nodes::wait_until_attested(&devnet, &alice).await;
     let file = devnet.dir().join("run/coprocessor/objects").join(format!("{:x}", material.digest));
     let bytes = std::fs::read(&file).unwrap();
     let mut altered = bytes.clone();
@@ -144,6 +153,7 @@ async fn altered_bytes_in_the_store_give_no_answer_until_they_are_right_again() 
     let before = nodes::computed(&devnet).await;
     let mut call = public_call(Handle(handle), material);
     call.wait = Duration::from_secs(2);
+    prove_public(&devnet, &mut call).await;
     for reply in nodes::public_decrypt(&devnet, &(&call).into()).await {
         match reply.outcome {
             Some(Outcome::Pending(pending)) => assert_eq!(pending.state(), State::WaitingCiphertext),
@@ -156,6 +166,7 @@ async fn altered_bytes_in_the_store_give_no_answer_until_they_are_right_again() 
     assert_eq!(nodes::computed(&devnet).await, before);
     std::fs::write(&file, &bytes).unwrap();
     call.wait = WAIT;
+    prove_public(&devnet, &mut call).await;
     for reply in nodes::public_decrypt(&devnet, &(&call).into()).await {
         assert!(matches!(reply.outcome, Some(Outcome::PublicAnswer(_))), "{reply:?}");
     }

@@ -134,7 +134,7 @@ async fn the_same_ciphertext_asked_ten_times_shows_one_masked_value() {
     let pairs = allow_all(&alice, alice.address()).await;
     let (handle, contract) = (pairs[0].handle, pairs[0].contract);
     let material = nodes::material(&devnet, handle).await;
-    nodes::wait_until_final(&alice).await;
+    nodes::wait_until_attested(&devnet, &alice).await;
     let client = client(&devnet);
     let gateway = &devnet.cluster.gateway;
     let mut shares = Vec::new();
@@ -143,8 +143,9 @@ async fn the_same_ciphertext_asked_ten_times_shows_one_masked_value() {
         let permit = permit(&client, &alice, contract);
         let request = permit.request(&pairs);
         let link = typed_data::user_link(&request.public_key, &[handle.0], alice.address(), gateway);
-        let call =
-            Call { request, materials: vec![material.clone()], wait: Duration::from_secs(10), label: String::new() };
+        let (materials, wait) = (vec![material.clone()], Duration::from_secs(10));
+        let mut call = Call { request, materials, evidence: None, finality: None, wait, label: String::new() };
+        tkms_e2e::evidence::prove_user(&devnet, &mut call).await;
         let mut bodies = Vec::new();
         for (node, reply) in devnet.cluster.committee.iter().zip(nodes::user_decrypt(&devnet, &(&call).into()).await) {
             let Some(Outcome::UserAnswer(answer)) = reply.outcome else { panic!("no answer: {:?}", reply.outcome) };

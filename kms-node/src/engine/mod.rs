@@ -1,14 +1,17 @@
 //! The way of a request through the node: policy, evidence, bytes, audit record, sessions, answer.
 //!
-//! One task per request id; whoever asks the same joins. A request that is allowed but not yet final, or whose bytes
-//! no store has yet, waits in its task. Refusals are never kept: bad evidence sent first must not block the honest
-//! caller. Answers are: public ones for ever, a user's for as long as an anchor is good.
+//! One task per request id; whoever asks the same joins. Evidence is judged before that, each caller's own: bad evidence
+//! sent first must not block the honest caller. A request whose bytes no store has yet waits in its task. Whether a block
+//! is final or a grant given yet, the node cannot see: it refuses, and who asks waits and sends newer evidence. Answers are
+//! kept: public ones for ever, a user's for as long as an anchor is good; refusals never.
 
 mod permit;
 mod work;
 
+pub use permit::Source;
+pub(crate) use permit::{Permit, Witnesses};
+
 use crate::clock::Clock;
-use crate::evidence::HostView;
 use crate::fetch::Samples;
 use crate::hosts::Hosts;
 use crate::journal::Journal;
@@ -27,7 +30,7 @@ use prost::Message as _;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use tkms_types::{Cluster, RequestId};
+use tkms_types::{Cluster, RequestId, RequestKind};
 use tkms_wire::kms::{self, State, reply};
 use tokio::sync::watch;
 use tracing::Instrument as _;
@@ -65,7 +68,7 @@ pub(crate) struct Parts {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) cluster_hash: B256,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) views: BTreeMap<u64, HostView>,
+    pub(crate) witnesses: Witnesses,
     pub(crate) hosts: Hosts,
     pub(crate) samples: Samples,
     pub(crate) sessions: Sessions,
@@ -87,6 +90,7 @@ pub struct Engine {
 pub(crate) struct Job {
     request: Request,
     admitted: Admitted,
+    permit: Arc<Permit>,
     progress: watch::Sender<Progress>,
 }
 
@@ -95,11 +99,20 @@ impl Engine {
         Self { parts: Arc::new(parts), running: Arc::default() }
     }
 
-    /// Checks 2 to 10; then the request is answered, joined or started.
+    /// Checks 2 to 17; then the request is answered, joined or started.
     ///
     /// # Errors
-    /// [`Refusal`] of a check before 11.
-    pub fn submit(&self, request: Request) -> Result<Ticket, Refusal> {
+    /// [`Refusal`] of one of these checks, counted and recorded.
+    pub async fn submit(&self, request: Request, source: Source) -> Result<Ticket, Refusal> {
+        let kind = request.kind();
+        let outcome = self.take(request, source).await;
+        if let Err(refusal) = &outcome {
+            note(kind, refusal);
+        }
+        outcome
+    }
+
+    async fn take(&self, request: Request, source: Source) -> Result<Ticket, Refusal> {
         let parts = &self.parts;
         let view = View { cluster: &parts.cluster, key_state: self.key_state()?, now: parts.clock.now() };
         let admitted = policy::admit(&request, &view, |chain| parts.hosts.state(chain))?;
@@ -112,7 +125,18 @@ impl Engine {
         if let Some(done) = self.answered(id)? {
             return Ok(Ticket { id, progress: watch::channel(done).1 });
         }
-        Ok(Ticket { id, progress: self.start(request, admitted)? })
+        let joined = self.lock().get(&id).cloned();
+        if let Some(progress) = joined {
+            return Ok(Ticket { id, progress });
+        }
+        let permit = match self.permitted(&request, &admitted, source).await {
+            Ok(permit) => Arc::new(permit),
+            Err(refusal) => {
+                self.record_refusal(&request, &admitted, &refusal).await?;
+                return Err(refusal);
+            }
+        };
+        Ok(Ticket { id, progress: self.start(request, admitted, permit)? })
     }
 
     /// Where a request stands that was asked before.
@@ -149,8 +173,9 @@ impl Engine {
         Ok(found.unwrap_or(KeyState::Active))
     }
 
-    /// Why this node cannot serve, as far as chains and key go.
-    pub async fn not_ready(&self) -> Vec<String> {
+    /// Why this node cannot serve, as far as chains and key go. That no block was accepted lately is no reason: blocks come
+    /// with requests, and a node that nobody asks for want of them would never see one.
+    pub fn not_ready(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         match self.key_state() {
             Ok(state) if state.may_decrypt() => {}
@@ -160,15 +185,15 @@ impl Engine {
         for (chain, reason) in self.parts.hosts.halted() {
             reasons.push(format!("host chain {chain} is halted: {reason}"));
         }
-        for host in &self.parts.cluster.chains {
-            if let Err(refusal) = self.fresh_anchor(host).await {
-                reasons.push(format!("host chain {}: {refusal}", host.chain_id));
-            }
-        }
         reasons
     }
 
-    fn start(&self, request: Request, admitted: Admitted) -> Result<watch::Receiver<Progress>, Refusal> {
+    fn start(
+        &self,
+        request: Request,
+        admitted: Admitted,
+        permit: Arc<Permit>,
+    ) -> Result<watch::Receiver<Progress>, Refusal> {
         let mut running = self.lock();
         if let Some(joined) = running.get(&admitted.id) {
             return Ok(joined.clone());
@@ -176,13 +201,13 @@ impl Engine {
         if running.len() >= REQUESTS_IN_FLIGHT {
             return Err(Refusal::Busy("too many requests are on their way"));
         }
-        let first = Progress::Pending(State::WaitingFinality, "looking at the final state".to_owned());
+        let first = Progress::Pending(State::WaitingCiphertext, "fetching the ciphertexts".to_owned());
         let (progress, receiver) = watch::channel(first);
         let id = admitted.id;
         running.insert(id, receiver.clone());
         drop(running);
         let span = tracing::info_span!("request", %id, kind = ?request.kind());
-        let (engine, job) = (self.clone(), Job { request, admitted, progress });
+        let (engine, job) = (self.clone(), Job { request, admitted, permit, progress });
         self.parts.tasks.spawn(async move { engine.run(job).await }.instrument(span));
         Ok(receiver)
     }
@@ -200,9 +225,7 @@ impl Engine {
                 job.progress.send_replace(Progress::Done(Arc::new(outcome)));
             }
             Err(refusal) => {
-                crate::metrics::request(kind, "refused");
-                crate::metrics::refusal(refusal.code());
-                tracing::info!(code = refusal.code(), %refusal, "refused");
+                note(kind, &refusal);
                 job.progress.send_replace(Progress::Refused(refusal));
             }
         }
@@ -219,6 +242,13 @@ impl Engine {
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<RequestId, watch::Receiver<Progress>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Counts and logs a refusal.
+pub(crate) fn note(kind: RequestKind, refusal: &Refusal) {
+    crate::metrics::request(kind, "refused");
+    crate::metrics::refusal(refusal.code());
+    tracing::info!(code = refusal.code(), %refusal, "refused");
 }
 
 fn unreadable(error: &crate::store::StoreError) -> Refusal {

@@ -1,19 +1,21 @@
 //! After policy: checks 18 to 23, the sessions and the answer.
 
-use super::permit::Permit;
-use super::{Engine, Job, Progress, unreadable};
+use super::{Engine, Job, Permit, Progress, unreadable};
 use crate::fetch::Wanted;
-use crate::journal::{Entry, MaterialRecord, Subject};
+use crate::journal::{AnchorRecord, Entry, FactRecord, MaterialRecord, Subject};
 use crate::limits::{CIPHERTEXT_WAIT, POLL};
+use crate::policy::Admitted;
 use crate::policy::provenance::{self, Attested};
 use crate::refusal::Refusal;
-use crate::request::Ask;
+use crate::request::{Ask, Request};
 use crate::session::{Make, Opened};
 use alloy_primitives::{B256, keccak256};
-use futures::future::{Either, FutureExt as _, join_all, select, try_join_all};
+use futures::future::{FutureExt as _, try_join_all};
+use merkle_acl::Grant;
+use merkle_acl::range::RangeProof;
+use merkle_acl::trust::AnchorMark;
 use prost::Message as _;
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 use tkms_types::transcript::{self, Protocol};
@@ -24,23 +26,17 @@ use tkms_wire::material::Format;
 type ByHandle = BTreeMap<Handle, (Attested, SessionId)>;
 
 impl Engine {
-    /// Checks 11 to 23, then the answer.
+    /// Checks 18 to 23, then the answer.
     pub(super) async fn serve(&self, job: &Job) -> Result<reply::Outcome, Refusal> {
-        let host = self.host(job)?;
-        // Fetching reveals nothing, so attested bytes may come while the grant becomes final
-        let attested = provenance::attested(&job.request, &job.admitted, host);
-        let checked = match self.permitted_beside_prefetch(job, host, attested.as_ref().ok()).await {
-            Ok(permit) => self.materials(job, host, attested, permit).await,
-            Err(refusal) => Err(refusal),
-        };
-        let (permit, by_handle) = match checked {
-            Ok(checked) => checked,
+        let host = self.host(&job.admitted)?;
+        let by_handle = match self.materials(job, host).await {
+            Ok(by_handle) => by_handle,
             Err(refusal) => {
-                self.record_refusal(job, host, &refusal).await?;
+                self.record_refusal(&job.request, &job.admitted, &refusal).await?;
                 return Err(refusal);
             }
         };
-        self.record_start(job, host, &permit, &by_handle).await?;
+        self.record_start(job, host, &by_handle).await?;
         job.progress.send_replace(Progress::Pending(State::Running, "decrypting".to_owned()));
         let (outcome, blamed) = match &job.request.ask {
             Ask::Public(_) => self.answer_public(job, &by_handle).await?,
@@ -50,59 +46,23 @@ impl Engine {
         Ok(outcome)
     }
 
-    fn host(&self, job: &Job) -> Result<&HostChain, Refusal> {
-        let found = self.parts.cluster.chains.iter().find(|host| host.chain_id == job.admitted.chain_id);
-        found.ok_or(Refusal::Internal("an admitted request names no host"))
-    }
-
-    /// Policy's outcome; a refusal does not wait for the bytes.
-    async fn permitted_beside_prefetch(
-        &self,
-        job: &Job,
-        host: &HostChain,
-        attested: Option<&BTreeMap<Handle, Attested>>,
-    ) -> Result<Permit, Refusal> {
-        let (permitted, prefetch) = (pin!(self.permitted(job, host)), pin!(self.prefetch(attested)));
-        match select(permitted, prefetch).await {
-            Either::Left((permit, prefetch)) => {
-                let permit = permit?;
-                prefetch.await;
-                Ok(permit)
-            }
-            Either::Right(((), permitted)) => permitted.await,
-        }
-    }
-
-    async fn prefetch(&self, attested: Option<&BTreeMap<Handle, Attested>>) {
-        let Some(attested) = attested else { return };
-        // Whatever is wrong shows again at check 20
-        join_all(attested.values().map(|material| self.parts.samples.get(self.wanted(material)))).await;
-    }
-
     fn wanted(&self, attested: &Attested) -> Wanted {
         Wanted { digest: attested.digest, key: self.parts.cluster.key.id, kind: attested.kind }
     }
 
-    /// Checks 18 to 21; policy's facts are looked at again if the bytes took longer than an anchor is good.
-    async fn materials(
-        &self,
-        job: &Job,
-        host: &HostChain,
-        attested: Result<BTreeMap<Handle, Attested>, Refusal>,
-        permit: Permit,
-    ) -> Result<(Permit, ByHandle), Refusal> {
-        let attested = attested?;
+    /// Checks 18 to 21.
+    async fn materials(&self, job: &Job, host: &HostChain) -> Result<ByHandle, Refusal> {
+        let attested = provenance::attested(&job.request, &job.admitted, host)?;
         self.pin(host, &attested).await?;
         try_join_all(attested.values().map(|material| self.fetch(job, material))).await?;
-        let stale = self.parts.clock.now().saturating_sub(permit.at) > host.max_anchor_age;
-        let permit = if stale { self.permitted(job, host).await? } else { permit };
+        self.still_permitted(&job.permit, host.chain_id)?;
         let session = |attested: Attested| {
             let cluster = &self.parts.cluster;
             let (context, epoch, key) = (cluster.context, cluster.epoch, cluster.key.id);
             let session = transcript::session_id(Protocol::Flood, context, epoch, key, attested.digest);
             (attested, session)
         };
-        Ok((permit, attested.into_iter().map(|(handle, attested)| (handle, session(attested))).collect()))
+        Ok(attested.into_iter().map(|(handle, attested)| (handle, session(attested))).collect())
     }
 
     /// The first digest accepted for a handle is the only one; a second one with a quorum halts the handle.
@@ -138,33 +98,41 @@ impl Engine {
         }
     }
 
-    fn make(&self, attested: &Attested, session: SessionId) -> Make {
+    /// The local work of a session, when its turn comes. It may have waited long, so the permission is looked at again.
+    fn make(&self, job: &Job, attested: &Attested, session: SessionId) -> Make {
         let (engine, wanted) = (self.clone(), self.wanted(attested));
+        let (permit, chain_id) = (Arc::clone(&job.permit), job.admitted.chain_id);
         Box::new(move || {
             async move {
                 let list = engine.parts.samples.get(wanted).await?;
+                engine.still_permitted(&permit, chain_id)?;
                 engine.parts.sessions.local_shares(session, list).await
             }
             .boxed()
         })
     }
 
+    /// Opens every ciphertext. `request`: what a peer that missed a session is told, by handle.
     async fn open_all(
         &self,
+        job: &Job,
         by_handle: &ByHandle,
-        request: &kms::PublicDecryptRequest,
+        request: impl Fn(Handle) -> Result<kms::PublicDecryptRequest, Refusal>,
     ) -> Result<BTreeMap<Handle, Arc<Opened>>, Refusal> {
         let open = async |(handle, (attested, session)): (&Handle, &(Attested, SessionId))| {
-            let make = self.make(attested, *session);
-            let opened = self.parts.sessions.open(*session, request.clone(), make).await?;
+            let make = self.make(job, attested, *session);
+            let opened = self.parts.sessions.open(*session, request(*handle)?, make).await?;
             Ok::<_, Refusal>((*handle, opened))
         };
         Ok(try_join_all(by_handle.iter().map(open)).await?.into_iter().collect())
     }
 
     async fn answer_public(&self, job: &Job, by_handle: &ByHandle) -> Result<(reply::Outcome, Vec<PartyId>), Refusal> {
-        let request = job.request.for_peers().ok_or(Refusal::Internal("not a public request"))?;
-        let opened = self.open_all(by_handle, &request).await?;
+        let request = |handle| {
+            let evidence = job.permit.for_peers(handle)?;
+            job.request.for_peers(handle, evidence).ok_or(Refusal::Internal("not a public request"))
+        };
+        let opened = self.open_all(job, by_handle, request).await?;
         let answer = self.parts.responder.public(&job.admitted, &opened)?;
         let blamed = answer.blamed.iter().map(|blame| blame.party).collect();
         Ok((reply::Outcome::PublicAnswer((&answer).into()), blamed))
@@ -174,11 +142,11 @@ impl Engine {
         let Ask::User(request) = &job.request.ask else { return Err(Refusal::Internal("not a user's request")) };
         let sessions = by_handle.iter().map(|(handle, (_, session))| (*handle, *session)).collect();
         let sealed = if self.parts.responder.alone() {
-            let opened = self.open_all(by_handle, &kms::PublicDecryptRequest::default()).await?;
+            let opened = self.open_all(job, by_handle, |_| Ok(kms::PublicDecryptRequest::default())).await?;
             self.parts.responder.user_alone(&job.admitted, request, &opened, &sessions).await?
         } else {
             let share = async |(handle, (attested, session)): (&Handle, &(Attested, SessionId))| {
-                let shares = (self.make(attested, *session))().await?;
+                let shares = (self.make(job, attested, *session))().await?;
                 Ok::<_, Refusal>((*handle, shares))
             };
             let shares = try_join_all(by_handle.iter().map(share)).await?.into_iter().collect();
@@ -204,18 +172,12 @@ impl Engine {
         let answer_digest = B256::new(*blake3::hash(&reply).as_bytes());
         let stored = self.parts.store.put_answer(job.admitted.id, until, reply);
         let entry = Entry::Answered { answer_digest, blamed };
-        let recorded = self.parts.journal.append(now, self.subject(job, host), entry);
+        let recorded = self.parts.journal.append(now, self.subject(&job.request, &job.admitted, host), entry);
         tokio::try_join!(stored, recorded).map_err(|error| unreadable(&error))?;
         Ok(())
     }
 
-    async fn record_start(
-        &self,
-        job: &Job,
-        host: &HostChain,
-        permit: &Permit,
-        by_handle: &ByHandle,
-    ) -> Result<(), Refusal> {
+    async fn record_start(&self, job: &Job, host: &HostChain, by_handle: &ByHandle) -> Result<(), Refusal> {
         let material = |(attested, _): &(Attested, SessionId)| MaterialRecord {
             handle: attested.handle,
             profile: attested.profile,
@@ -224,48 +186,47 @@ impl Engine {
         };
         let in_order = job.admitted.handles.iter();
         let entry = Entry::Started {
-            anchor_number: permit.anchor.0,
-            anchor_hash: permit.anchor.1,
-            slots: permit.slots.clone(),
+            anchor: anchor_record(&job.permit, host),
+            facts: facts_record(&job.permit),
             materials: by_handle.values().map(material).collect(),
             sessions: in_order.filter_map(|(handle, _)| by_handle.get(handle)).map(|(_, session)| *session).collect(),
         };
-        let recorded = self.parts.journal.append(self.parts.clock.now(), self.subject(job, host), entry).await;
+        let recorded = self
+            .parts
+            .journal
+            .append(self.parts.clock.now(), self.subject(&job.request, &job.admitted, host), entry)
+            .await;
         recorded.map(drop).map_err(|error| unreadable(&error))
     }
 
-    /// Refusals before check 11 has passed are only counted: else the disk would be the attacker's.
-    async fn record_refusal(&self, job: &Job, host: &HostChain, refusal: &Refusal) -> Result<(), Refusal> {
-        let before_anchor = matches!(
-            refusal,
-            Refusal::HeaderUnavailable(_)
-                | Refusal::HeaderMalformed(_)
-                | Refusal::HeaderUnattested { .. }
-                | Refusal::AnchorBeforeCheckpoint { .. }
-                | Refusal::AnchorTooOld { .. }
-                | Refusal::AnchorFromFuture { .. }
-                | Refusal::NotFinal(_)
-        );
-        if before_anchor {
+    /// A record of what was refused after a block was accepted.
+    pub(super) async fn record_refusal(
+        &self,
+        request: &Request,
+        admitted: &Admitted,
+        refusal: &Refusal,
+    ) -> Result<(), Refusal> {
+        if refusal.before_anchor() {
             return Ok(());
         }
+        let subject = self.subject(request, admitted, self.host(admitted)?);
         let entry = Entry::Refused { code: refusal.code(), message: refusal.to_string() };
-        let recorded = self.parts.journal.append(self.parts.clock.now(), self.subject(job, host), entry).await;
+        let recorded = self.parts.journal.append(self.parts.clock.now(), subject, entry).await;
         recorded.map(drop).map_err(|error| unreadable(&error))
     }
 
-    fn subject(&self, job: &Job, host: &HostChain) -> Subject {
+    fn subject(&self, request: &Request, admitted: &Admitted, host: &HostChain) -> Subject {
         let cluster = &self.parts.cluster;
-        let user = match &job.request.ask {
+        let user = match &request.ask {
             Ask::Public(_) => None,
             Ask::User(user) => Some(user),
         };
         Subject {
-            request_id: job.admitted.id,
-            kind: job.request.kind(),
+            request_id: admitted.id,
+            kind: request.kind(),
             host_id: host.host_id(),
             names: [cluster.context.bytes(), cluster.epoch.bytes(), cluster.key.id.bytes()],
-            handles: job.request.handles(),
+            handles: request.handles(),
             user: user.map(|user| user.user),
             delegator: user.and_then(|user| user.delegator),
             contracts: user.map(|user| user.pairs.iter().map(|pair| pair.contract).collect()).unwrap_or_default(),
@@ -273,4 +234,21 @@ impl Engine {
             cluster_hash: self.parts.cluster_hash,
         }
     }
+}
+
+fn anchor_record(permit: &Permit, host: &HostChain) -> AnchorRecord {
+    let (class, depth) = permit.finality.signed();
+    let AnchorMark { number, hash, count, .. } = permit.anchor;
+    AnchorRecord { number, hash, class, depth, count, set: host.attester_set_id() }
+}
+
+fn facts_record(permit: &Permit) -> Vec<FactRecord> {
+    let path = |(grant, path): &(Grant, RangeProof)| FactRecord::Path {
+        kind: grant.kind() as u8,
+        handle: grant.handle(),
+        subject: grant.subject(),
+        index: path.index,
+    };
+    let slots = permit.shown.slots.iter().map(|slot| FactRecord::Slot { slot: *slot });
+    permit.shown.paths.iter().map(path).chain(slots).collect()
 }

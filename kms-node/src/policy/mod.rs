@@ -8,7 +8,8 @@
 //! | 2–4 | `extraData`, handles, host, key | [`admit`] |
 //! | 5–8 | the user's key, permit and signature | [`permit`], called by [`admit`] |
 //! | 9–10 | quota, answered already | [`crate::engine`] |
-//! | 11–17 | anchor, account, facts | [`anchor::judge`] |
+//! | 11–13 | anchor, account, pause | [`anchor::judge`] |
+//! | 14–17 | facts | [`anchor::facts`] |
 //! | 18–19 | who attests the bytes, their size | [`provenance::attested`] |
 //! | 20–23 | fetch, parse, room, audit record | [`crate::engine`] |
 
@@ -19,7 +20,7 @@ pub mod provenance;
 use crate::keystore::KeyState;
 use crate::refusal::Refusal;
 use crate::request::{Ask, Request};
-use alloy_primitives::B256;
+use merkle_acl::trust::AnchorHistory;
 use merkle_acl::{Fact, Grant};
 use std::collections::BTreeSet;
 use tkms_types::{Cluster, ExtraData, FheType, Handle, HandleError, HostChain, RequestId, limits, transcript};
@@ -29,23 +30,10 @@ use tkms_types::{Cluster, ExtraData, FheType, Handle, HandleError, HostChain, Re
 pub struct HostState {
     /// Why nothing of this chain is served until an operator clears it.
     pub halted: Option<String>,
-    /// The newest anchor ever accepted.
-    pub newest: Option<AnchorMark>,
-    /// Numbers and hashes of other recent anchors.
-    pub recent: Vec<(u64, B256)>,
-}
-
-/// An anchor as it is remembered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AnchorMark {
-    /// Block number.
-    pub number: u64,
-    /// Block hash.
-    pub hash: B256,
-    /// Unix seconds.
-    pub time: u64,
-    /// Grants in the range.
-    pub count: u64,
+    /// Anchors accepted before.
+    pub history: AnchorHistory,
+    /// The executor's code was proven under this cluster file.
+    pub executor_proven: bool,
 }
 
 /// Everything a decision depends on but the request and its evidence.
@@ -92,7 +80,7 @@ pub fn admit(request: &Request, view: &View<'_>, state: impl Fn(u64) -> HostStat
             transcript::public_request_id(host.host_id(), view.cluster.context, &extra, &public.handles)
         }
         Ask::User(user) => {
-            let now = view.now.max(state.newest.map_or(0, |mark| mark.time));
+            let now = view.now.max(state.history.newest.map_or(0, |mark| mark.time));
             permit::check(user, host, view.cluster, now)?;
             transcript::user_request_id(host.host_id(), view.cluster.context, user)
         }

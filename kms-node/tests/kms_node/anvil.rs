@@ -1,21 +1,25 @@
-//! A node with nothing replaced: real contracts on a real Anvil, real proofs, a store on disk.
+//! A node with nothing replaced, in RPC mode: real contracts on a real Anvil, real proofs, a store on disk.
 //! Needs the artifacts of `forge build` and the pinned Anvil.
 
-use crate::common::cluster::{World, code, pending, words};
+use crate::common::cluster::{World, code, words};
+use crate::common::evidence::Parts;
 use crate::common::{address_of, coprocessor, handle, lwe, material};
+use alloy::eips::BlockNumberOrTag;
 use alloy::providers::ext::AnvilApi as _;
 use alloy_primitives::{Address, B256, U256};
-use merkle_acl::{Grant, keys};
+use merkle_acl::{Grant, SlotProof, keys};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 use tkms_eth::anvil::{AnvilConfig, AnvilInstance, find_anvil, spawn};
 use tkms_eth::deploy::{DeployPlan, Deployer, deploy};
+use tkms_eth::proofs::{header_by_number, state_proof};
 use tkms_eth::{Rpc, connect};
 use tkms_kms_node::Node;
-use tkms_types::FheType;
-use tkms_wire::kms::State;
+use tkms_kms_node::config::RpcUrls;
+use tkms_types::{AttesterSet, FheType, Handle, HeaderTrustKind};
+use tkms_wire::evidence::Evidence;
 use tkms_wire::samples::digest;
 
 const WAIT: Duration = Duration::from_secs(20);
@@ -57,12 +61,35 @@ async fn set(rpc: &Rpc, acl: Address, slot: B256, word: U256) {
     rpc.anvil_set_storage_at(acl, slot.into(), word.into()).await.unwrap();
 }
 
+/// What an oracle collects from the real chain about a public handle, in a block by its number.
+async fn evidence(rpc: &Rpc, world: &World, handle: Handle, tag: BlockNumberOrTag) -> Evidence {
+    let contracts = world.cluster.chains[0].contracts;
+    let header = header_by_number(rpc, tag).await.unwrap();
+    let slots = [keys::RANGE_NAMESPACE, Grant::Public { handle: handle.0 }.slot()];
+    let acl = state_proof(rpc, header.hash, contracts.acl, &slots).await.unwrap();
+    let executor = state_proof(rpc, header.hash, contracts.executor, &[]).await.unwrap();
+    let parts = Parts {
+        header: header.rlp,
+        account: acl.account,
+        executor: executor.account,
+        slots: acl.slots.into_iter().map(|(slot, nodes)| SlotProof { slot, nodes }).collect(),
+        paths: Vec::new(),
+        count: 0,
+    };
+    parts.compact(None)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_node_on_a_real_chain_waits_for_finality_answers_and_sees_a_pause() {
+async fn a_node_on_a_real_chain_believes_its_own_endpoint_together_with_another() {
+    use BlockNumberOrTag::{Finalized, Latest};
     let (anvil, rpc, mut world) = deployed().await;
+    let host = &mut world.cluster.chains[0];
+    host.trust = HeaderTrustKind::Rpc;
+    host.attesters = AttesterSet { version: 1, quorum: 1, members: Vec::new() };
     let objects = tempfile::tempdir().unwrap();
     let mut config = world.config(1);
-    config.rpc.insert(crate::common::CHAIN_ID, anvil.endpoint_url());
+    let urls = RpcUrls { own: anvil.endpoint_url(), others: vec![anvil.endpoint_url()] };
+    config.rpc.insert(crate::common::CHAIN_ID, urls);
     config.objects = vec![format!("file://{}/", objects.path().display()).parse().unwrap()];
     let node = Node::start(config, world.cluster.clone()).await.unwrap();
     let ops = node.addresses().ops;
@@ -73,27 +100,27 @@ async fn a_node_on_a_real_chain_waits_for_finality_answers_and_sees_a_pause() {
     std::fs::write(objects.path().join(format!("{:x}", digest(&bytes))), &bytes).unwrap();
     let materials = [material(handle, digest(&bytes), &world.cluster.chains[0])];
     let acl = world.cluster.chains[0].contracts.acl;
+    let ask = async |handles: &[Handle], tag| {
+        let evidence = evidence(&rpc, &world, handle, tag).await;
+        world.ask_public_with(1, handles, &materials, Some(evidence), WAIT).await
+    };
     rpc.anvil_mine(Some(3), None).await.unwrap();
-    assert_eq!(code(&world.ask_public(1, &[handle], &materials, WAIT).await), "GrantMissing");
+    assert_eq!(code(&ask(&[handle], Finalized).await), "GrantMissing");
+    assert_eq!(code(&ask(&[handle], Latest).await), "NotFinal");
 
     set(&rpc, acl, Grant::Public { handle: handle.0 }.slot(), U256::ONE).await;
-    rpc.anvil_mine(Some(1), None).await.unwrap();
-    let reply = world.ask_public(1, &[handle], &materials, Duration::from_millis(400)).await;
-    assert_eq!(pending(&reply), State::WaitingFinality);
-    rpc.anvil_mine(Some(2), None).await.unwrap();
-    assert_eq!(words(&world.ask_public(1, &[handle], &materials, WAIT).await), [U256::from(99)]);
+    rpc.anvil_mine(Some(3), None).await.unwrap();
+    assert_eq!(words(&ask(&[handle], Finalized).await), [U256::from(99)]);
 
     assert!(get(ops, "/livez").contains("200 OK"));
     assert!(get(ops, "/readyz").contains("ready"));
     set(&rpc, acl, keys::RANGE_NAMESPACE, U256::ONE << 64).await;
     rpc.anvil_mine(Some(3), None).await.unwrap();
-    // The final header is shared by all who ask within one poll
-    tokio::time::sleep(2 * tkms_kms_node::limits::POLL).await;
     let twice = [handle, handle];
-    assert_eq!(code(&world.ask_public(1, &twice, &materials, WAIT).await), "AclPaused");
+    assert_eq!(code(&ask(&twice, Finalized).await), "AclPaused");
 
+    let last = evidence(&rpc, &world, handle, Finalized).await;
     drop(anvil);
-    tokio::time::sleep(2 * tkms_kms_node::limits::POLL).await;
-    let down = get(ops, "/readyz");
-    assert!(down.contains("503") && down.contains("host chain 31337"), "{down}");
+    let reply = world.ask_public_with(1, &twice, &materials, Some(last), WAIT).await;
+    assert_eq!(code(&reply), "HeaderUnavailable", "a block that was refused is not remembered");
 }

@@ -1,18 +1,20 @@
 //! Four nodes over real TLS: right answers with a liar, a dead node, late nodes and restarts; nothing computed twice.
 
 use crate::common::cluster::{World, code, pending, unix_now, user_address, words};
-use crate::common::{DAPP, handle, permit, signing_key, user_request};
+use crate::common::evidence::attested;
+use crate::common::{DAPP, handle, permit, public_request, signing_key, user_request};
 use alloy_primitives::U256;
 use merkle_acl::Grant;
 use rand::SeedableRng as _;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tkms_kms_node::request::Ask;
 use tkms_kms_node::transport::{Event, Inbound, PeerMessage, PeerState, Transport, TransportError};
 use tkms_mpc::ring::Gr128;
 use tkms_mpc::user::combine_user_shares;
 use tkms_types::typed_data::{public_answer_digest, recover, user_answer_digest, user_link};
-use tkms_types::{Committee, FheType, Handle, PartyId, Plaintext, RequestId, SessionId};
+use tkms_types::{Committee, FheType, Handle, MinFinality, PartyId, Plaintext, RequestId, SessionId};
 use tkms_wire::answer::{PublicAnswer, UserAnswer, envelope_digest};
 use tkms_wire::kms::{self, Reply, State, reply};
 use tkms_wire::material::Material;
@@ -180,7 +182,7 @@ async fn a_restarted_node_answers_from_its_store_and_serves_late_peers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_grant_that_is_not_final_waits_and_one_that_is_not_there_is_refused() {
+async fn a_grant_that_is_in_no_final_block_yet_is_refused_until_it_is() {
     let mut world = World::new(4);
     world.start(1..=4).await;
     let handle = handle(1, FheType::Uint8);
@@ -190,8 +192,14 @@ async fn a_grant_that_is_not_final_waits_and_one_that_is_not_there_is_refused() 
     world.chain.grant(Grant::Public { handle: handle.0 });
     world.chain.mine(1);
     for party in 1..=4 {
-        let reply = world.ask_public(party, &[handle], &materials, SHORT).await;
-        assert_eq!(pending(&reply), State::WaitingFinality);
+        let reply = world.ask_public(party, &[handle], &materials, WAIT).await;
+        assert_eq!(code(&reply), "GrantMissing", "whether it will be, only who asks can know");
+        // The block that has it, under signatures that do not call it final
+        let asked = Ask::Public(public_request(&[handle]));
+        let mut early = world.evidence_at(asked, world.chain.final_number() + 2);
+        early.attested = Some(attested(&world.cluster.chains[0], &early.header, MinFinality::Safe));
+        let reply = world.ask_public_with(party, &[handle], &materials, Some(early), WAIT).await;
+        assert_eq!(code(&reply), "NotFinal");
         assert_eq!(world.info(party).await.sessions_computed, 0);
     }
     world.chain.mine(2);
@@ -376,24 +384,4 @@ async fn a_user_who_asks_too_often_is_refused_and_forged_requests_do_not_count()
         });
     }
     assert_eq!(codes, BTreeSet::from(["RateLimited".to_owned(), "answered".to_owned()]));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_final_block_that_changes_halts_the_host_also_after_a_restart() {
-    let mut world = World::new(1);
-    world.start([1]).await;
-    let one = public(&world, 1, FheType::Bool, 1).await;
-    assert_eq!(words(&ask(&world, 1, &one).await), [U256::ONE]);
-    let two = world.ciphertext(handle(2, FheType::Bool), 1).await;
-    world.chain.grant(Grant::Public { handle: two.handle.0 });
-    world.chain.rewrite(4);
-    tokio::time::sleep(2 * tkms_kms_node::limits::POLL).await;
-    let two = (two.handle, two);
-    assert_eq!(code(&ask(&world, 1, &two).await), "AnchorConflict");
-    world.chain.mine(3);
-    assert_eq!(code(&ask(&world, 1, &two).await), "HostHalted");
-    world.stop(1).await;
-    world.start([1]).await;
-    assert_eq!(code(&ask(&world, 1, &two).await), "HostHalted");
-    assert!(world.info(1).await.not_ready_reasons.iter().any(|reason| reason.contains("halted")));
 }

@@ -1,37 +1,38 @@
-//! Every refusal of the policy table, by name, at its place in the order.
+//! Every refusal of the policy table but those about the block, by name, at its place in the order.
 
-use crate::common::chain::InMemoryChain;
+use crate::common::trial::{NOW, says};
 use crate::common::{
     CHAIN_ID, DAPP, PROFILE, address_of, coprocessor, handle, key_id, material, paper_cluster, permit, public_request,
     signed, signing_key, user, user_request,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
-use merkle_acl::{ANY_CONTRACT, AclLayout, Grant, keys, slots_for};
+use merkle_acl::trust::{AnchorHistory, AnchorMark};
 use rand::SeedableRng as _;
 use std::sync::LazyLock;
 use tkms_kms_node::keystore::KeyState;
-use tkms_kms_node::policy::anchor::{Evidence, judge};
 use tkms_kms_node::policy::provenance::attested;
-use tkms_kms_node::policy::{Admitted, AnchorMark, HostState, View, admit, facts};
+use tkms_kms_node::policy::{Admitted, HostState, View, admit};
 use tkms_kms_node::refusal::{Refusal, RefusalClass};
 use tkms_kms_node::request::{Ask, Request};
-use tkms_types::{Cluster, ContextId, FheType, Handle, HandlePair, HostChain, Id as _, KeyId, UserRequest};
+use tkms_types::{Cluster, ContextId, FheType, Handle, HostChain, Id as _, KeyId, UserRequest};
 use tkms_wire::kms;
 use tkms_wire::user_payload::UserKeyPair;
-
-const NOW: u64 = 1_800_000_000;
 
 static PUBLIC_KEY: LazyLock<Bytes> = LazyLock::new(|| {
     let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
     UserKeyPair::generate(&mut rng).unwrap().public().to_bytes()
 });
 
-fn a_handle() -> Handle {
+pub fn a_handle() -> Handle {
     handle(1, FheType::Uint64)
 }
 
-fn public(handles: &[Handle]) -> Request {
-    Request { ask: Ask::Public(public_request(handles)), materials: Vec::new() }
+pub fn request(ask: Ask) -> Request {
+    Request { ask, materials: Vec::new(), evidence: None, finality: None }
+}
+
+pub fn public(handles: &[Handle]) -> Request {
+    request(Ask::Public(public_request(handles)))
 }
 
 fn a_user_request(cluster: &Cluster) -> UserRequest {
@@ -39,11 +40,11 @@ fn a_user_request(cluster: &Cluster) -> UserRequest {
 }
 
 /// A request of the user after a change, signed anew.
-fn changed(change: impl Fn(&mut UserRequest)) -> Request {
+pub fn changed(change: impl Fn(&mut UserRequest)) -> Request {
     let cluster = paper_cluster();
     let mut request = a_user_request(&cluster);
     change(&mut request);
-    Request { ask: Ask::User(permit(request, &cluster, &user())), materials: Vec::new() }
+    self::request(Ask::User(permit(request, &cluster, &user())))
 }
 
 fn admitted(request: &Request) -> Result<Admitted, Refusal> {
@@ -93,7 +94,7 @@ fn check_2_extra_data() {
     let with = |extra: Vec<u8>| {
         let mut request = public_request(&[a_handle()]);
         request.extra_data = extra.into();
-        Request { ask: Ask::Public(request), materials: Vec::new() }
+        self::request(Ask::Public(request))
     };
     let named = |id: ContextId| [&[1], id.bytes().as_slice()].concat();
     for good in [vec![], vec![0], named(ContextId::numbered(1))] {
@@ -213,7 +214,9 @@ fn check_7_a_slow_clock_does_not_prolong_a_permit() {
     let request = changed(|request| request.start = NOW - 86_000);
     let view = View { cluster: &cluster, key_state: KeyState::Active, now: NOW };
     let newest = AnchorMark { number: 9, hash: B256::ZERO, time: NOW + 500, count: 0 };
-    let refusal = admit(&request, &view, |_| HostState { newest: Some(newest), ..HostState::default() }).unwrap_err();
+    let history = AnchorHistory { newest: Some(newest), ..AnchorHistory::default() };
+    let state = |_| HostState { history: history.clone(), ..HostState::default() };
+    let refusal = admit(&request, &view, state).unwrap_err();
     assert_eq!(refusal.code(), "PermitExpired");
 }
 
@@ -240,166 +243,9 @@ fn check_8_the_signature() {
         permit(good, &foreign, &user())
     };
     for request in [other_signer, altered, high_s, long, gateway] {
-        let request = Request { ask: Ask::User(request), materials: Vec::new() };
+        let request = self::request(Ask::User(request));
         refused(&request, "PermitSignatureInvalid", RefusalClass::Permanent);
     }
-}
-
-/// A chain of whose state `change` is part, judged at block 4 (time NOW) for a request.
-fn judged(request: &Request, change: impl Fn(&InMemoryChain)) -> Result<(), Refusal> {
-    judged_with(request, change, &HostState::default(), NOW, |_, _| {})
-}
-
-fn judged_with(
-    request: &Request,
-    change: impl Fn(&InMemoryChain),
-    state: &HostState,
-    now: u64,
-    tamper: impl Fn(&mut Evidence, &mut HostChain),
-) -> Result<(), Refusal> {
-    let chain = InMemoryChain::new(NOW - 4);
-    change(&chain);
-    chain.mine(1);
-    let (mut host, at) = (crate::common::host(), 5);
-    let facts = facts(request, &host, now);
-    let acl = chain.evidence(at, &slots_for(AclLayout::Range, &facts));
-    let mut evidence = Evidence { final_hash: chain.block_hash(at), acl };
-    tamper(&mut evidence, &mut host);
-    judge(&evidence, &facts, &host, state, now).map(|_| ())
-}
-
-fn grant_public(chain: &InMemoryChain) {
-    chain.grant(Grant::Public { handle: a_handle().0 });
-}
-
-fn allow(chain: &InMemoryChain, account: Address) {
-    chain.grant(Grant::Persistent { handle: a_handle().0, account });
-}
-
-fn allow_both(chain: &InMemoryChain) {
-    allow(chain, address_of(&user()));
-    allow(chain, DAPP);
-}
-
-fn says(outcome: Result<(), Refusal>, code: &str, class: RefusalClass) {
-    let refusal = outcome.unwrap_err();
-    assert_eq!((refusal.code(), refusal.class()), (code, class), "{refusal}");
-}
-
-#[test]
-fn granted_requests_are_judged_good() {
-    assert_eq!(judged(&public(&[a_handle()]), grant_public), Ok(()));
-    assert_eq!(judged(&changed(|_| {}), allow_both), Ok(()));
-}
-
-#[test]
-fn check_11_the_anchor() {
-    let request = public(&[a_handle()]);
-    let default = HostState::default();
-    let with = |now, tamper: &dyn Fn(&mut Evidence, &mut HostChain)| {
-        judged_with(&request, grant_public, &default, now, tamper)
-    };
-    says(with(NOW, &|e, _| e.acl.header = Bytes::from_static(b"x")), "HeaderMalformed", RefusalClass::Retry);
-    says(with(NOW, &|e, _| e.final_hash = B256::ZERO), "HeaderUnattested", RefusalClass::Retry);
-    says(with(NOW, &|_, h| h.checkpoint_number = 5), "AnchorBeforeCheckpoint", RefusalClass::Retry);
-    says(with(NOW + 602, &|_, _| {}), "AnchorTooOld", RefusalClass::Retry);
-    says(with(NOW - 5, &|_, _| {}), "AnchorFromFuture", RefusalClass::Retry);
-    assert_eq!(with(NOW + 601, &|_, _| {}), Ok(()));
-}
-
-#[test]
-fn check_11_final_blocks_that_contradict_each_other_halt() {
-    let request = public(&[a_handle()]);
-    let mark = |number, time, count| AnchorMark { number, hash: B256::repeat_byte(1), time, count };
-    let states = [
-        HostState { newest: Some(mark(5, NOW, 0)), ..HostState::default() },
-        HostState { recent: vec![(5, B256::repeat_byte(1))], ..HostState::default() },
-        HostState { newest: Some(mark(4, NOW + 2, 0)), ..HostState::default() },
-        HostState { newest: Some(mark(4, NOW, 1)), ..HostState::default() },
-    ];
-    for state in states {
-        let outcome = judged_with(&request, grant_public, &state, NOW, |_, _| {});
-        says(outcome, "AnchorConflict", RefusalClass::Retry);
-    }
-    let older = HostState { newest: Some(mark(6, NOW + 2, 3)), ..HostState::default() };
-    assert_eq!(judged_with(&request, grant_public, &older, NOW, |_, _| {}), Ok(()), "an older block is no conflict");
-}
-
-#[test]
-fn checks_12_and_13_account_code_slots_and_pause() {
-    let request = public(&[a_handle()]);
-    let default = HostState::default();
-    let with =
-        |tamper: &dyn Fn(&mut Evidence, &mut HostChain)| judged_with(&request, grant_public, &default, NOW, tamper);
-    says(with(&|e, _| drop(e.acl.account.pop())), "AccountProofInvalid", RefusalClass::Retry);
-    says(with(&|_, h| h.contracts.acl = crate::common::chain::EXECUTOR), "AccountProofInvalid", RefusalClass::Retry);
-    says(with(&|_, h| h.acl_code_hash = B256::ZERO), "AclCodeChanged", RefusalClass::Permanent);
-    says(with(&|e, _| drop(e.acl.slots.pop())), "SlotProofInvalid", RefusalClass::Retry);
-    says(with(&|e, _| drop(e.acl.slots[0].nodes.pop())), "SlotProofInvalid", RefusalClass::Retry);
-    let paused = judged(&request, |chain| {
-        grant_public(chain);
-        chain.set(keys::RANGE_NAMESPACE, U256::ONE << 64);
-    });
-    says(paused, "AclPaused", RefusalClass::Retry);
-}
-
-#[test]
-fn check_14_grants() {
-    let (me, user_request) = (address_of(&user()), changed(|_| {}));
-    says(judged(&public(&[a_handle()]), |_| {}), "GrantMissing", RefusalClass::Retry);
-    says(judged(&public(&[a_handle()]), allow_both), "GrantMissing", RefusalClass::Retry);
-    says(judged(&public(&[a_handle()]), |chain| allow(chain, Address::ZERO)), "GrantMissing", RefusalClass::Retry);
-    says(judged(&user_request, |chain| allow(chain, me)), "GrantMissing", RefusalClass::Retry);
-    says(judged(&user_request, |chain| allow(chain, DAPP)), "GrantMissing", RefusalClass::Retry);
-    says(judged(&user_request, grant_public), "GrantMissing", RefusalClass::Retry);
-    let two = public(&[a_handle(), handle(2, FheType::Bool)]);
-    says(judged(&two, grant_public), "GrantMissing", RefusalClass::Retry);
-}
-
-#[test]
-fn check_14_another_contract_cannot_use_the_handle() {
-    let other = Address::repeat_byte(0xee);
-    let request = changed(|request| {
-        request.contracts = vec![other];
-        request.pairs = vec![HandlePair { handle: a_handle(), contract: other }];
-    });
-    says(judged(&request, allow_both), "GrantMissing", RefusalClass::Retry);
-}
-
-#[test]
-fn check_15_delegation() {
-    let (me, owner) = (address_of(&user()), Address::repeat_byte(0x0e));
-    let request = changed(move |request| request.delegator = Some(owner));
-    let with = |contract: Address, expiry: u64| {
-        judged(&request, move |chain| {
-            allow(chain, owner);
-            allow(chain, DAPP);
-            chain.set(keys::delegation(owner, me, contract), U256::from(expiry));
-        })
-    };
-    assert_eq!(with(DAPP, NOW + 10), Ok(()));
-    assert_eq!(with(ANY_CONTRACT, u64::MAX), Ok(()));
-    says(with(DAPP, 0), "DelegationMissing", RefusalClass::Retry);
-    says(with(Address::repeat_byte(0xee), NOW + 10), "DelegationMissing", RefusalClass::Retry);
-    says(with(DAPP, NOW - 1), "DelegationExpired", RefusalClass::Permanent);
-    says(judged(&request, allow_both), "GrantMissing", RefusalClass::Retry);
-}
-
-#[test]
-fn checks_16_and_17_withdrawn_permits_and_denied_accounts() {
-    let me = address_of(&user());
-    let request = changed(|_| {});
-    let with = |slot: B256, word: U256| {
-        judged(&request, move |chain| {
-            allow_both(chain);
-            chain.set(slot, word);
-        })
-    };
-    assert_eq!(with(keys::invalidated_before(me), U256::from(NOW - 100)), Ok(()));
-    says(with(keys::invalidated_before(me), U256::from(NOW - 99)), "PermitInvalidated", RefusalClass::Permanent);
-    says(with(keys::denied(me), U256::ONE), "AccountDenied", RefusalClass::Permanent);
-    let lenient = |_: &mut Evidence, host: &mut HostChain| host.deny_blocks_user_decryption = true;
-    assert_eq!(judged_with(&request, allow_both, &HostState::default(), NOW, lenient), Ok(()));
 }
 
 fn provenance(change: impl Fn(&mut Request, &HostChain)) -> Result<(), Refusal> {

@@ -1,12 +1,13 @@
-//! A node that does not fit its cluster file, its key store or its chain does not start, and says which field.
+//! A node that does not fit its cluster file, its key store or its settings does not start, and says which field.
 
 use crate::common::cluster::World;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::Address;
 use tkms_kms_node::Node;
-use tkms_types::{Cluster, EpochId, Id as _};
+use tkms_kms_node::config::{Config, RpcUrls};
+use tkms_types::{AttesterSet, Cluster, EpochId, HeaderTrustKind, Id as _};
 
-async fn refusal(world: &World, cluster: Cluster) -> String {
-    match Node::start_with(world.config(1), cluster, world.hooks(None)).await {
+async fn refusal(world: &World, config: Config, cluster: Cluster) -> String {
+    match Node::start_with(config, cluster, world.hooks(None)).await {
         Ok(node) => {
             node.stop().await;
             panic!("it started");
@@ -20,46 +21,52 @@ async fn what_differs_from_the_cluster_file_is_named() {
     let mut world = World::new(1);
     let good = world.cluster.clone();
     type Change = fn(&mut Cluster);
-    let changes: [(&str, Change); 6] = [
+    let changes: [(&str, Change); 3] = [
         ("committee.signer", |cluster| cluster.committee[0].signer = Address::repeat_byte(1)),
         ("committee.tlsCertificate", |cluster| cluster.committee[0].tls_certificate.push('x')),
         ("does not exist", |cluster| cluster.epoch = EpochId::numbered(2)),
-        ("chains.checkpointNumber", |cluster| cluster.chains[0].checkpoint_hash = B256::ZERO),
-        ("chains.aclCodeHash", |cluster| cluster.chains[0].acl_code_hash = B256::ZERO),
-        ("chains.executorCodeHash", |cluster| cluster.chains[0].executor_code_hash = B256::ZERO),
     ];
     for (field, change) in changes {
         let mut cluster = good.clone();
         change(&mut cluster);
-        let message = refusal(&world, cluster).await;
+        let message = refusal(&world, world.config(1), cluster).await;
         assert!(message.contains(field), "{field}: {message}");
     }
-
-    let view = world.verifier();
-    let mut views = [view.clone(), view.clone(), view.clone(), view.clone()];
-    views[0].signers.push(Address::repeat_byte(7));
-    views[1].threshold = U256::from(2);
-    views[2].context = U256::from(9);
-    views[3].domain.1 = Address::ZERO;
-    for (field, other) in ["committee.signer", "thresholds.quorum", "context", "gateway"].into_iter().zip(views) {
-        world.chain.set_verifier(other);
-        let message = refusal(&world, good.clone()).await;
-        assert!(message.contains(field), "{field}: {message}");
-    }
-    world.chain.set_verifier(view);
-
-    world.chain.set_down(true);
-    assert!(refusal(&world, good.clone()).await.contains("endpoint is down"));
-    world.chain.set_down(false);
     world.start([1]).await;
-    let second = refusal(&world, good).await;
+    let second = refusal(&world, world.config(1), good).await;
     assert!(second.contains("two nodes must not share a data directory"), "{second}");
     world.stop(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn endpoints_are_given_where_they_are_believed_and_nowhere_else() {
+    let world = World::new(1);
+    let url = || "http://127.0.0.1:1".parse().unwrap();
+    let with = |chain_id: u64, others: usize| {
+        let mut config = world.config(1);
+        config.rpc.insert(chain_id, RpcUrls { own: url(), others: (0..others).map(|_| url()).collect() });
+        config
+    };
+    let mut rpc = world.cluster.clone();
+    rpc.chains[0].trust = HeaderTrustKind::Rpc;
+    rpc.chains[0].attesters = AttesterSet { version: 1, quorum: 2, members: Vec::new() };
+    let cases = [
+        (with(31337, 0), world.cluster.clone(), "rpc.31337: this chain is trusted by attesters"),
+        (with(1, 0), world.cluster.clone(), "rpc.1: the cluster file names no such chain"),
+        (world.config(1), rpc.clone(), "rpc.31337: no endpoint is given"),
+        (with(31337, 1), rpc.clone(), "rpc.31337.others: 2 must agree, 1 are given"),
+    ];
+    for (config, cluster, expected) in cases {
+        let message = refusal(&world, config, cluster).await;
+        assert!(message.contains(expected), "{message}");
+    }
+    let node = Node::start_with(with(31337, 2), rpc, world.hooks(None)).await.unwrap();
+    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_wrong_passphrase_stops_the_start() {
     let world = World::new(1);
     std::fs::write(&world.config(1).passphrase_file, "something else\n").unwrap();
-    assert!(refusal(&world, world.cluster.clone()).await.contains("wrong passphrase"));
+    assert!(refusal(&world, world.config(1), world.cluster.clone()).await.contains("wrong passphrase"));
 }

@@ -240,3 +240,37 @@ fn facts_are_bounded_and_slots_of_a_block_are_the_live_ones() {
     assert_eq!(range_slots(AclLayout::Range, u64::MAX).len(), 42);
     assert_eq!(range_slots(AclLayout::SlotsOnly, 0b1010), [keys::FOREIGN_PAUSE_SLOT]);
 }
+
+#[test]
+fn a_known_block_takes_in_further_peaks_of_its_own() {
+    let chain = chain(13);
+    let only_word = chain.evidence_for(&[keys::RANGE_NAMESPACE]);
+    let bare = AclBlock::verify(&only_word, &chain.acl).unwrap();
+    let all = chain.block();
+    assert_eq!(bare.with_peaks(&all.slots).unwrap(), block(&chain));
+    assert_eq!(block(&chain).with_peaks(&all.slots).unwrap(), block(&chain), "nothing is proven again");
+    assert_eq!(bare.with_peaks(&[]).unwrap(), bare);
+    for slot in [keys::range_peak(0), keys::range_peak(2), keys::range_peak(3)] {
+        assert!(AclBlock::is_block_slot(AclLayout::Range, slot));
+        let one = bare.with_peaks(&chain.evidence_for(&[slot]).slots).unwrap();
+        assert_ne!(one, bare);
+    }
+    assert!(!AclBlock::is_block_slot(AclLayout::Range, keys::denied(USER)));
+    assert!(!AclBlock::is_block_slot(AclLayout::SlotsOnly, keys::range_peak(0)));
+}
+
+#[test]
+fn what_is_no_live_peak_of_this_very_block_is_not_taken_in() {
+    let chain = chain(13);
+    let bare = AclBlock::verify(&chain.evidence_for(&[keys::RANGE_NAMESPACE]), &chain.acl).unwrap();
+    // Level 1 was merged long ago and still has its word
+    for slot in [keys::range_peak(1), keys::range_peak(4), keys::denied(USER)] {
+        let proofs = chain.evidence_for(&[slot]).slots;
+        assert_eq!(bare.with_peaks(&proofs), Err(AclError::SlotProofUnneeded { slot }));
+    }
+    let slot = keys::range_peak(0);
+    let twice = [chain.evidence_for(&[slot]).slots, chain.evidence_for(&[slot]).slots].concat();
+    assert_eq!(bare.with_peaks(&twice), Err(AclError::SlotProofRepeated { slot }));
+    let later = self::chain(15).evidence_for(&[slot]).slots;
+    assert!(matches!(bare.with_peaks(&later), Err(AclError::SlotProofInvalid { .. })));
+}

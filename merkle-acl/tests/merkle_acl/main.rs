@@ -5,6 +5,7 @@ mod block;
 mod common;
 mod compact;
 mod facts;
+mod fuzzed;
 mod header;
 mod mainnet;
 mod mutations;

@@ -1,5 +1,6 @@
 //! HTTP: the routes of the official client under `/v2` (fhevm-compat §3.2, §3.3), status for people, health for operators.
 
+mod acl;
 mod decrypt;
 mod input;
 mod keyurl;
@@ -54,6 +55,7 @@ pub struct App {
     public_url: Url,
     users: Quota<Address>,
     callers: Quota<IpAddr>,
+    readers: Quota<IpAddr>,
 }
 
 impl App {
@@ -71,11 +73,17 @@ impl App {
             public_url: config.public_url.clone(),
             users: Quota::new(user_per_minute, all_per_minute),
             callers: Quota::new(caller_per_minute, all_per_minute),
+            readers: Quota::new(caller_per_minute, all_per_minute),
         }
     }
 
     fn charge_caller(&self, peer: Peer) -> Result<(), Failed> {
         self.charged(self.callers.charge(&peer.0.ip(), Instant::now()))
+    }
+
+    /// Looking at permissions takes nothing from what a caller may ask.
+    fn charge_reader(&self, peer: Peer) -> Result<(), Failed> {
+        self.charged(self.readers.charge(&peer.0.ip(), Instant::now()))
     }
 
     fn charge_user(&self, user: Address) -> Result<(), Failed> {
@@ -107,6 +115,8 @@ pub fn router(app: Arc<App>, origins: &[String]) -> Router {
     Router::new()
         .nest("/v2", v2)
         .route("/v1/requests/{id}", get(status::request))
+        .route("/v1/acl/anchor", get(acl::anchor))
+        .route("/v1/acl/proofs/{handle}/{account}", get(acl::proof))
         .route("/livez", get(|| async { StatusCode::OK }))
         .route("/readyz", get(status::ready))
         .route("/metrics", get(status::metrics))

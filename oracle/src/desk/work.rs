@@ -1,9 +1,10 @@
-//! What the task of one request does: permission, ciphertexts, nodes, outcome; over and over until there is one.
+//! What the task of one request does: permission, ciphertexts, evidence, nodes, outcome; over and over until there is one.
 
+use super::evidence::Sent;
 use super::{Desk, DeskError};
 use crate::clock::unix_now;
 use crate::coprocessors::Look;
-use crate::drive::{LONG_POLL, Round, STRAGGLERS};
+use crate::drive::{Round, STRAGGLERS};
 use crate::host::Host;
 use crate::metrics;
 use crate::node::Question;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tkms_types::RequestId;
 use tkms_wire::material::Material;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// How long a permission may be missing at the head of the chain before the request is refused: our endpoint may lag
 /// behind the caller's.
@@ -84,11 +85,13 @@ impl Desk {
         }
         self.show(id, State::WaitingCiphertext).await?;
         let materials = self.materials(id, &host, &record.ask).await;
-        self.ask_nodes(id, &host, record, materials).await
+        let Some(proven) = self.proven(id, &host, &record).await? else { return Ok(Try::Final) };
+        let (sent, question) = Sent::new(&record.ask, materials, proven);
+        self.ask_nodes(id, &host, record, (sent, question)).await
     }
 
     /// Nobody else pays for what the chain does not grant. Without an endpoint to ask, nodes decide alone.
-    async fn missing_grant(&self, id: RequestId, host: &Host, ask: &Ask) -> Option<Refused> {
+    pub(super) async fn missing_grant(&self, id: RequestId, host: &Host, ask: &Ask) -> Option<Refused> {
         let deadline = Instant::now() + GRANT_PATIENCE;
         loop {
             match host.missing_grant(ask).await {
@@ -136,17 +139,23 @@ impl Desk {
         id: RequestId,
         host: &Host,
         record: Record,
-        materials: Vec<Material>,
+        (mut sent, question): (Sent, Question),
     ) -> Result<Try, DeskError> {
         let tally = Tally::new(self.cluster.clone(), id, record.ask.clone())?;
-        let mut round = Round::start(&self.nodes, &Question::new(&record.ask, materials, LONG_POLL), tally);
+        let mut round = Round::start(&self.nodes, question, tally);
         let mut shown = State::WaitingCiphertext;
         let outcome = loop {
+            tokio::select! {
+                more = round.step() => if !more {
+                    break round.tally.outcome().unwrap_or(Outcome::Disagreement);
+                },
+                () = sleep_until(sent.look()) => {}
+            }
             if let Some(outcome) = round.tally.outcome() {
                 break outcome;
             }
-            if !round.step().await {
-                break round.tally.outcome().unwrap_or(Outcome::Disagreement);
+            if let Some(refused) = sent.renew(host, &record.ask, &mut round).await {
+                break Outcome::Refused(refused);
             }
             self.show_nodes(id, &round.tally);
             let state = round.tally.state();
@@ -155,6 +164,9 @@ impl Desk {
                 shown = state;
             }
         };
+        if let Outcome::Answered(_) = outcome {
+            sent.served(host);
+        }
         self.conclude(id, host, &record, (outcome, round)).await
     }
 
@@ -221,7 +233,7 @@ impl Desk {
         Ok(())
     }
 
-    async fn refuse(&self, id: RequestId, record: &Record, refused: Refused) -> Result<(), DeskError> {
+    pub(super) async fn refuse(&self, id: RequestId, record: &Record, refused: Refused) -> Result<(), DeskError> {
         tracing::info!(request = %id, code = refused.code, "refused");
         let nodes = self.live(id).map(|live| live.nodes).unwrap_or_default();
         let reason = format!("{}: {}", refused.code, refused.message);
@@ -276,7 +288,7 @@ impl Desk {
         Ok(())
     }
 
-    async fn show(&self, id: RequestId, state: State) -> Result<(), DeskError> {
+    pub(super) async fn show(&self, id: RequestId, state: State) -> Result<(), DeskError> {
         self.update(id, Need::Eventual, move |record| record.state = state).await
     }
 
@@ -287,7 +299,7 @@ impl Desk {
         }
     }
 
-    fn note(&self, id: RequestId, detail: &str) {
+    pub(super) fn note(&self, id: RequestId, detail: &str) {
         if let Some(active) = self.active().get_mut(&id) {
             active.live.detail = detail.to_owned();
         }

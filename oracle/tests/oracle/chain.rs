@@ -14,11 +14,13 @@ use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolCall, SolEvent, SolValue};
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tkms_eth::anvil::{AnvilConfig, AnvilInstance, find_anvil, spawn};
 use tkms_eth::bindings::IDecryptionOracle::DecryptionFulfilled;
 use tkms_eth::deploy::{DeployPlan, Deployer, deploy};
 use tkms_types::GatewayDomain;
+use tokio::sync::Mutex;
 
 alloy::sol! {
     interface Probe {
@@ -37,11 +39,15 @@ alloy::sol! {
 }
 
 const GAS: u64 = 5_000_000;
+/// Between two blocks that nobody asked for.
+const TICK: Duration = Duration::from_millis(300);
 
 struct Chain {
     setup: Setup,
     anvil: AnvilInstance,
     rpc: DynProvider,
+    /// Mines a block now and then, so that others become final; holds while it is locked.
+    ticks: Arc<Mutex<()>>,
     probe: Address,
     oracle: Address,
 }
@@ -51,9 +57,9 @@ fn root() -> PathBuf {
 }
 
 impl Chain {
-    /// Blocks every second; the dApp has made value 0.
-    async fn new(block_time: Option<f64>) -> Self {
-        let config = AnvilConfig { block_time, slots_in_an_epoch: 64, ..AnvilConfig::default() };
+    /// A block for each transaction and one now and then, final two blocks later; the dApp has made value 0.
+    async fn new() -> Self {
+        let config = AnvilConfig::default();
         let anvil = spawn(&find_anvil(&root()).unwrap(), &config).unwrap();
         let url = anvil.endpoint_url();
         let signer = PrivateKeySigner::from_slice(&anvil.keys()[0].to_bytes()).unwrap();
@@ -80,6 +86,10 @@ impl Chain {
                 chain.contracts = deployment.contracts;
                 chain.checkpoint_number = deployment.acl_block;
                 chain.checkpoint_hash = deployment.acl_block_hash;
+                chain.acl_code_hash = deployment.acl_code_hash;
+                chain.executor_code_hash = deployment.executor_code_hash;
+                // Blocks come faster than seconds here, and each has a time of its own.
+                chain.clock_skew = 600;
                 cluster.gateway = gateway;
                 cluster
             },
@@ -89,7 +99,9 @@ impl Chain {
         let rpc = ProviderBuilder::new().wallet(EthereumWallet::from(signer)).connect_http(url).erased();
         rpc.client().set_poll_interval(Duration::from_millis(50));
         let oracle = deployment.contracts.decryption_oracle;
-        let mut chain = Self { setup, anvil, rpc, probe: Address::ZERO, oracle };
+        let ticks = Arc::new(Mutex::new(()));
+        tokio::spawn(tick(rpc.clone(), ticks.clone()));
+        let mut chain = Self { setup, anvil, rpc, ticks, probe: Address::ZERO, oracle };
         chain.probe = chain.create("DecryptionProbe", (oracle, deployment.contracts.acl).abi_encode_params()).await;
         chain.send(chain.probe, &Probe::makeUint64Call { value: WORD }).await;
         chain
@@ -149,14 +161,25 @@ impl Chain {
     }
 }
 
+async fn tick(rpc: DynProvider, ticks: Arc<Mutex<()>>) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        let _turn = ticks.lock().await;
+        if rpc.anvil_mine(Some(1), None).await.is_err() {
+            return;
+        }
+    }
+}
+
 fn asked(receipt: &TransactionReceipt) -> U256 {
     receipt.logs().iter().find_map(|log| Probe::Asked::decode_log(&log.inner).ok()).unwrap().requestId
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_requests_in_one_block_are_each_fulfilled_once_over_a_restart() {
-    let mut chain = Chain::new(None).await;
+    let mut chain = Chain::new().await;
     chain.setup.start().await;
+    let still = chain.ticks.clone().lock_owned().await;
     chain.rpc.anvil_set_auto_mine(false).await.unwrap();
     let call = Probe::askCall { indices: vec![U256::ZERO], callbackGas: 300_000 };
     let owner = chain.anvil.addresses()[0];
@@ -185,7 +208,7 @@ async fn fifty_requests_in_one_block_are_each_fulfilled_once_over_a_restart() {
     chain.setup.stop().await;
     chain.setup.start().await;
     chain.rpc.anvil_set_auto_mine(true).await.unwrap();
-    chain.rpc.anvil_mine(Some(1), None).await.unwrap();
+    drop(still);
     for id in &ids {
         assert!(chain.fulfilled(*id).await);
         assert_eq!(chain.deliveries(*id).await, U256::ONE);
@@ -207,7 +230,7 @@ async fn fifty_requests_in_one_block_are_each_fulfilled_once_over_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn request_made_while_the_oracle_was_away_is_answered() {
-    let mut chain = Chain::new(None).await;
+    let mut chain = Chain::new().await;
     let id = chain.ask().await;
     chain.setup.start().await;
     assert!(chain.fulfilled(id).await);
@@ -216,7 +239,7 @@ async fn request_made_while_the_oracle_was_away_is_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callback_that_reverts_or_burns_gas_is_still_fulfilled_and_others_go_on() {
-    let mut chain = Chain::new(None).await;
+    let mut chain = Chain::new().await;
     chain.setup.start().await;
     for mode in [1, 2] {
         let hostile = chain.create("HostileReceiver", (chain.oracle,).abi_encode_params()).await;
@@ -236,7 +259,7 @@ async fn callback_that_reverts_or_burns_gas_is_still_fulfilled_and_others_go_on(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn request_that_somebody_else_fulfilled_is_done() {
-    let mut chain = Chain::new(None).await;
+    let mut chain = Chain::new().await;
     chain.setup.start().await;
     // Our own transactions stay unmined until the rival's is.
     let first = chain.ask().await;
@@ -267,7 +290,7 @@ async fn request_that_somebody_else_fulfilled_is_done() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn request_that_a_reorganisation_takes_away_is_forgotten_and_a_fulfilment_is_posted_again() {
-    let mut chain = Chain::new(None).await;
+    let mut chain = Chain::new().await;
     chain.setup.start().await;
     chain.rpc.anvil_mine(Some(3), None).await.unwrap();
     chain.setup.nodes.iter().for_each(|node| node.act(Act::Silent));
@@ -299,7 +322,7 @@ async fn request_that_a_reorganisation_takes_away_is_forgotten_and_a_fulfilment_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_head_of_the_chain_does_not_grant_is_refused_without_asking_anybody() {
-    let mut chain = Chain::new(None).await;
+    let mut chain = Chain::new().await;
     chain.setup.start().await;
     let receipt = chain.send(chain.probe, &Probe::makeUint64Call { value: 9 }).await;
     let body = json!({ "ciphertextHandles": [Chain::handle(&receipt)], "extraData": "0x00" });
@@ -323,10 +346,10 @@ async fn what_the_head_of_the_chain_does_not_grant_is_refused_without_asking_any
 
 #[tokio::test(flavor = "multi_thread")]
 async fn committee_that_the_chain_does_not_know_is_never_served() {
-    let mut chain = Chain::new(None).await;
+    let mut chain = Chain::new().await;
     let mut cluster = (*chain.setup.cluster).clone();
     cluster.committee[3].signer = Address::repeat_byte(0x77);
-    chain.setup.cluster = std::sync::Arc::new(cluster);
+    chain.setup.cluster = Arc::new(cluster);
     let id = chain.ask().await;
     chain.setup.start().await;
     let said = async || {

@@ -5,4 +5,7 @@ mod api;
 mod chain;
 mod common;
 mod drive;
+mod mirror;
 mod parts;
+mod permissions;
+mod prove;

@@ -1,13 +1,13 @@
 //! What users of a deployment ask for: encrypt, decrypt for everybody, decrypt for oneself.
 
 use crate::cli::{EncryptArgs, PublicDecryptArgs, TargetArgs, UserDecryptArgs};
-use crate::commands::deploy::read_key;
 use alloy_primitives::{Address, B256, U256};
 use anyhow::{Context as _, Result, bail};
 use rand::TryRngCore as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tkms_client::{Assurance, Client, Config, Permit, PermitTerms, Trust};
+use tkms_eth::LocalKey;
 use tkms_types::{Cluster, FheType, Handle, HandlePair, Plaintext};
 
 /// How far before now a permit starts, so that a node whose clock is behind does not see it in the future.
@@ -62,7 +62,7 @@ pub async fn public_decrypt(args: &PublicDecryptArgs) -> Result<()> {
 /// # Errors
 /// What the client or the relayer says.
 pub async fn user_decrypt(args: &UserDecryptArgs) -> Result<()> {
-    let wallet = read_key(&args.key_file)?;
+    let wallet = LocalKey::read(&args.key_file)?;
     let client = client(&args.target)?;
     let permit = permit(&client, &wallet, vec![args.contract], args.delegator)?;
     let pair = |handle: &B256| HandlePair { handle: Handle(*handle), contract: args.contract };

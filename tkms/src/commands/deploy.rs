@@ -10,12 +10,16 @@ use tkms_eth::anvil::LOCAL_CHAIN_ID;
 use tkms_eth::deploy::{DeployPlan, Deployer, Deployment};
 use tkms_eth::{DigestSigner as _, LocalKey};
 use tkms_types::transcript::{Transcript, tags};
-use tkms_types::{Cluster, Committee, CoprocessorSet, GatewayDomain, HostChain, Node, Thresholds};
-use zeroize::Zeroizing;
+use tkms_types::{
+    AttesterSet, Cluster, Committee, CoprocessorSet, GatewayDomain, HeaderTrustKind, HostChain, MinFinality, Node,
+    Thresholds,
+};
 
 /// Oldest header a node accepts on a local chain (trust-rules §3) and elsewhere, in seconds.
 const LOCAL_ANCHOR_AGE: u64 = 600;
 const ANCHOR_AGE: u64 = 2_400;
+/// How many blocks an anchor may lie behind the newest one a node has seen.
+const MAX_ANCHOR_LAG: u64 = 600;
 /// How far a header may lie ahead of a node's clock, in seconds.
 const CLOCK_SKEW: u64 = 30;
 
@@ -34,15 +38,13 @@ pub async fn run(args: &DeployArgs) -> Result<()> {
     );
     let rpc = tkms_eth::connect(&args.rpc)?;
     let chain_id = rpc.get_chain_id().await.with_context(|| format!("host chain at {}", args.rpc))?;
-    let operator = args.deployer_key_file.as_deref().map(read_key).transpose()?;
+    let operator = args.deployer_key_file.as_deref().map(LocalKey::read).transpose()?;
     let (deployer, owner) = match &operator {
         Some(key) => (Deployer::Operator(key), key.address()),
         None if chain_id == LOCAL_CHAIN_ID => (Deployer::LocalAnvil, tkms_eth::deploy::LOCAL_DEPLOYER),
         None => bail!("chain {chain_id} is not a local Anvil: --deployer-key-file is needed"),
     };
-    let mut coprocessors = args.coprocessors.clone();
-    coprocessors.sort_unstable();
-    coprocessors.dedup();
+    let (coprocessors, attesters) = (sorted(&args.coprocessors), sorted(&args.attesters));
     let gateway = gateway(args.gateway_chain_id, &args.gateway_salt);
     let plan = DeployPlan {
         kms_signers: nodes.iter().map(|node| node.keys.signer).collect(),
@@ -54,7 +56,7 @@ pub async fn run(args: &DeployArgs) -> Result<()> {
         pauser: owner,
     };
     let deployed = tkms_eth::deploy::deploy(&rpc, &args.artifacts, deployer, &plan).await?;
-    let cluster = cluster(chain_id, &deployed, &plan, nodes, key)?;
+    let cluster = cluster(chain_id, &deployed, &plan, attesters, nodes, key)?;
     replace(&args.out, cluster.to_json()?.as_bytes())?;
     println!("contracts on chain {chain_id}:");
     let contracts = deployed.contracts;
@@ -80,6 +82,14 @@ fn gateway(chain_id: u64, salt: &str) -> GatewayDomain {
     GatewayDomain { chain_id, decryption: name("Decryption"), input_verification: name("InputVerification") }
 }
 
+/// Signers as a set is written: sorted, each once.
+fn sorted(signers: &[Address]) -> Vec<Address> {
+    let mut signers = signers.to_vec();
+    signers.sort_unstable();
+    signers.dedup();
+    signers
+}
+
 /// 2f + 1 of 3f + 1, rounded up for other sizes.
 const fn quorum(members: usize) -> usize {
     members - members.saturating_sub(1) / 3
@@ -89,6 +99,7 @@ fn cluster(
     chain_id: u64,
     deployed: &Deployment,
     plan: &DeployPlan,
+    attesters: Vec<Address>,
     nodes: Vec<PublicNode>,
     key: DealtKey,
 ) -> Result<Cluster> {
@@ -110,7 +121,11 @@ fn cluster(
             executor_code_hash: deployed.executor_code_hash,
             checkpoint_number: deployed.acl_block,
             checkpoint_hash: deployed.acl_block_hash,
+            trust: HeaderTrustKind::Attesters,
+            attesters: AttesterSet { version: 1, quorum: u16::try_from(quorum(attesters.len()))?, members: attesters },
+            min_finality: MinFinality::Finalized,
             max_anchor_age: if local { LOCAL_ANCHOR_AGE } else { ANCHOR_AGE },
+            max_anchor_lag: MAX_ANCHOR_LAG,
             clock_skew: CLOCK_SKEW,
             deny_blocks_user_decryption: false,
             coprocessors: CoprocessorSet {
@@ -127,18 +142,4 @@ fn cluster(
         epoch: key.epoch,
         key: key.material,
     })
-}
-
-/// A private key from a file: 32 bytes in hex, with or without 0x.
-///
-/// # Errors
-/// Naming the file, never its content.
-pub fn read_key(path: &std::path::Path) -> Result<LocalKey> {
-    let text = Zeroizing::new(std::fs::read_to_string(path).with_context(|| path.display().to_string())?);
-    let mut key = Zeroizing::new([0; 32]);
-    let digits = text.trim().trim_start_matches("0x");
-    if alloy_primitives::hex::decode_to_slice(digits, key.as_mut_slice()).is_err() {
-        bail!("{} does not hold a private key: 64 hex digits", path.display());
-    }
-    Ok(LocalKey::from_bytes(&key)?)
 }

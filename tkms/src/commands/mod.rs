@@ -29,6 +29,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Keygen(Keygen::Import(args)) => keygen::import(&args),
         Command::Node(args) => service::node(&args).await,
         Command::Oracle(args) => service::oracle(&args).await,
+        Command::Attester(args) => service::attester(&args).await,
         Command::Coprocessor(args) => service::coprocessor(&args).await,
         Command::Encrypt(args) => ask::encrypt(&args).await,
         Command::PublicDecrypt(args) => ask::public_decrypt(&args).await,

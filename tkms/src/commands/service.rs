@@ -36,6 +36,15 @@ pub async fn coprocessor(args: &ServiceArgs) -> Result<()> {
     Ok(tkms_coprocessor::run(config, cluster(args)?, stop(args.until_stdin_closes)?).await?)
 }
 
+/// `tkms attester`.
+///
+/// # Errors
+/// If the attester refuses to start or fails.
+pub async fn attester(args: &ServiceArgs) -> Result<()> {
+    let config = tkms_attester::Config::load(&args.config)?;
+    Ok(tkms_attester::run(config, cluster(args)?, stop(args.until_stdin_closes)?).await?)
+}
+
 fn cluster(args: &ServiceArgs) -> Result<Cluster> {
     let name = || args.cluster.display().to_string();
     let text = std::fs::read_to_string(&args.cluster).with_context(name)?;

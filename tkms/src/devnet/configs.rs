@@ -1,7 +1,7 @@
 //! One configuration file for each process of a devnet, as an operator would write it.
 
 use super::keys::Keys;
-use super::{Account, Layout, Ports, local_url, node_name};
+use super::{ATTESTERS, Account, Layout, Ports, attester_name, local_url, node_name};
 use crate::files::{create_secret, replace};
 use alloy_primitives::hex;
 use anyhow::{Context as _, Result};
@@ -17,6 +17,10 @@ pub fn write(layout: &Layout, ports: Ports, committee: Committee, keys: &Keys, a
         write(&node_name(party), &node(layout, ports, keys, party))?;
     }
     write("coprocessor", &coprocessor(layout, ports, keys))?;
+    for number in 1..=ATTESTERS {
+        let key = keys.attesters.get(usize::from(number) - 1).context("an attester has no key")?;
+        write(&attester_name(number), &attester(layout, ports, number, key))?;
+    }
     // The last of Anvil's accounts pays for callbacks; the others are the users'.
     let payer = accounts.last().context("Anvil has no accounts")?;
     let key_file = layout.run().join("oracle.key");
@@ -34,7 +38,6 @@ fn local(port: u16) -> String {
 
 fn node(layout: &Layout, ports: Ports, keys: &Keys, party: PartyId) -> Table {
     let objects = local_url(ports.coprocessor(), "/v1/objects/").to_string();
-    let rpc = local_url(ports.anvil(), "/").to_string();
     Table::from_iter([
         ("party".into(), Value::Integer(party.number().into())),
         ("data_dir".into(), text(&layout.data(&node_name(party)))),
@@ -43,7 +46,16 @@ fn node(layout: &Layout, ports: Ports, keys: &Keys, party: PartyId) -> Table {
         ("peer_listen".into(), local(ports.peer(party)).into()),
         ("ops_listen".into(), local(ports.ops(party)).into()),
         ("objects".into(), Value::Array(vec![objects.into()])),
-        ("rpc".into(), Value::Table(Table::from_iter([(LOCAL_CHAIN_ID.to_string(), rpc.into())]))),
+    ])
+}
+
+fn attester(layout: &Layout, ports: Ports, number: u16, key: &std::path::Path) -> Table {
+    Table::from_iter([
+        ("listen".into(), local(ports.attester(number)).into()),
+        ("data_dir".into(), text(&layout.data(&attester_name(number)))),
+        ("rpc_url".into(), local_url(ports.anvil(), "/").to_string().into()),
+        ("chain_id".into(), Value::Integer(LOCAL_CHAIN_ID.cast_signed())),
+        ("signer_key_file".into(), text(key)),
     ])
 }
 
@@ -62,6 +74,10 @@ fn oracle(layout: &Layout, ports: Ports, keys: &Keys, key_file: &str) -> Table {
     let host = Table::from_iter([
         ("chain_id".into(), Value::Integer(LOCAL_CHAIN_ID.cast_signed())),
         ("rpc_url".into(), local_url(ports.anvil(), "/").to_string().into()),
+        (
+            "attesters".into(),
+            (1..=ATTESTERS).map(|number| local_url(ports.attester(number), "/").to_string()).collect::<Vec<_>>().into(),
+        ),
         ("coprocessor_urls".into(), Value::Array(vec![local_url(ports.coprocessor(), "/").to_string().into()])),
     ]);
     Table::from_iter([

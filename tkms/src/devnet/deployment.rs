@@ -30,6 +30,15 @@ pub struct Deployment {
     pub cluster: PathBuf,
 }
 
+impl Deployment {
+    /// Where the attesters answer.
+    #[must_use]
+    pub fn attesters(&self) -> Vec<Url> {
+        let attesters = self.services.iter().filter(|service| service.name.starts_with("attester-"));
+        attesters.map(|service| service.url.clone()).collect()
+    }
+}
+
 /// Addresses on the host chain, and the two that only stand in domains.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -64,7 +73,7 @@ pub struct DeployedNode {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Service {
-    /// `oracle` or `coprocessor`, also the subcommand that starts it.
+    /// `oracle`, `coprocessor` or `attester-<number>`; without the number the subcommand that starts it.
     pub name: String,
     /// Process id at start.
     pub pid: u32,

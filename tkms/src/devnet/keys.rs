@@ -2,14 +2,13 @@
 
 use super::{Layout, Ports, Progress, local_url};
 use crate::cli::DevnetArgs;
-use crate::commands::deploy::read_key;
 use crate::commands::keygen::{KEY_FILE, NODE_FILE, share_file};
 use crate::files::{create_secret, replace};
 use alloy_primitives::hex;
 use anyhow::{Context as _, Result, bail};
 use rand::TryRngCore as _;
 use std::path::{Path, PathBuf};
-use tkms_eth::DigestSigner as _;
+use tkms_eth::{DigestSigner as _, LocalKey};
 use tkms_types::{Committee, PartyId};
 use tokio::process::Command;
 use url::Url;
@@ -23,6 +22,8 @@ pub struct Keys {
     pub passphrase: PathBuf,
     /// Signing key of the coprocessor.
     pub coprocessor: PathBuf,
+    /// Signing key of each attester.
+    pub attesters: Vec<PathBuf>,
     dir: PathBuf,
     committee: Committee,
 }
@@ -54,10 +55,11 @@ pub async fn prepare(
         dealt: dir.join("dealt"),
         passphrase: dir.join("passphrase"),
         coprocessor: dir.join("coprocessor.key"),
+        attesters: (1..=super::ATTESTERS).map(|number| dir.join(format!("attester-{number}.key"))).collect(),
         dir,
         committee,
     };
-    for file in [&keys.passphrase, &keys.coprocessor] {
+    for file in [&keys.passphrase, &keys.coprocessor].into_iter().chain(&keys.attesters) {
         if !file.exists() {
             let mut secret = Zeroizing::new([0; 32]);
             rand::rngs::OsRng.try_fill_bytes(secret.as_mut_slice())?;
@@ -121,7 +123,8 @@ async fn import(program: &Path, layout: &Layout, keys: &Keys) -> Result<()> {
 
 /// Deploys with these keys and writes the cluster file.
 pub async fn deploy(program: &Path, layout: &Layout, keys: &Keys, rpc: &Url, args: &DevnetArgs) -> Result<()> {
-    let coprocessor = read_key(&keys.coprocessor)?.address().to_string();
+    let address = |key: &PathBuf| anyhow::Ok(LocalKey::read(key)?.address().to_string());
+    let coprocessor = address(&keys.coprocessor)?;
     let artifacts = std::path::absolute(args.root.join("solidity/out"))?.display().to_string();
     let salt = hex::encode(rand::random::<[u8; 16]>());
     let paths = [keys.dealt.join(KEY_FILE), layout.cluster()].map(|path| path.display().to_string());
@@ -131,6 +134,9 @@ pub async fn deploy(program: &Path, layout: &Layout, keys: &Keys, rpc: &Url, arg
         .chain(["--gateway-salt", &salt, "--artifacts", &artifacts, "--out", out])
         .map(str::to_owned)
         .collect();
+    for attester in &keys.attesters {
+        arguments.extend(["--attester".to_owned(), address(attester)?]);
+    }
     arguments.extend(keys.records());
     run(program, &arguments).await
 }

@@ -72,6 +72,12 @@ impl Ports {
         self.0
     }
 
+    /// An attester's API, by its number from 1.
+    #[must_use]
+    pub const fn attester(self, number: u16) -> u16 {
+        self.0 + 2 + number
+    }
+
     /// Oracle and relayer API.
     #[must_use]
     pub const fn relayer(self) -> u16 {

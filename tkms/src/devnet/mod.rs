@@ -1,4 +1,4 @@
-//! A whole system on one machine: Anvil, contracts, nodes, coprocessor and oracle, each a process of its own.
+//! A whole system on one machine: Anvil, contracts, attesters, nodes, coprocessor and oracle, each a process of its own.
 
 mod configs;
 mod deployment;
@@ -23,6 +23,8 @@ use url::Url;
 
 /// Seconds between blocks.
 const BLOCK_TIME: f64 = 1.0;
+/// Host validators that attest headers: one of them may lie or be silent.
+const ATTESTERS: u16 = 4;
 /// How long a service may take until it is ready; the coprocessor loads half a gigabyte of keys.
 const READY_TIME: Duration = Duration::from_secs(120);
 
@@ -70,7 +72,7 @@ impl Devnet {
 
         let program = std::env::current_exe()?;
         let keys = keys::prepare(&program, &layout, committee, ports, progress).await?;
-        progress.tell("Anvil, one block a second, final two blocks later");
+        progress.tell(&format!("Anvil, one block a second, final {} blocks later", 2 * args.slots_in_an_epoch));
         let anvil = start_anvil(args, ports)?;
         progress.tell("contracts");
         keys::deploy(&program, &layout, &keys, &anvil.endpoint_url(), args).await?;
@@ -148,8 +150,9 @@ impl Devnet {
         let mut health = Vec::new();
         let mut names = vec![("coprocessor".to_owned(), "coprocessor", ports.coprocessor())];
         names.extend(committee.parties().map(|party| (node_name(party), "node", ports.ops(party))));
+        names.extend((1..=ATTESTERS).map(|number| (attester_name(number), "attester", ports.attester(number))));
         names.push(("oracle".into(), "oracle", ports.relayer()));
-        progress.tell("coprocessor (loads its keys), nodes, oracle");
+        progress.tell("coprocessor (loads its keys), nodes, attesters, oracle");
         for (name, command, port) in names {
             let config = self.layout.config(&name).display().to_string();
             let cluster = self.layout.cluster().display().to_string();
@@ -180,6 +183,11 @@ fn node_name(party: PartyId) -> String {
     format!("node-{}", party.number())
 }
 
+/// Name of an attester's process, configuration and log.
+fn attester_name(number: u16) -> String {
+    format!("attester-{number}")
+}
+
 fn local_url(port: u16, path: &str) -> Url {
     let mut url = Url::parse("http://127.0.0.1").unwrap_or_else(|_| unreachable!("a constant URL"));
     let set = url.set_port(Some(port));
@@ -193,6 +201,7 @@ fn check_ports(ports: Ports, committee: Committee) -> Result<()> {
     let highest = ports.0.checked_add(Ports::SPAN);
     ensure!(ports.0 >= 1024 && highest.is_some(), "--port-base must lie between 1024 and {}", u16::MAX - Ports::SPAN);
     let mut used = vec![ports.anvil(), ports.relayer(), ports.coprocessor()];
+    used.extend((1..=ATTESTERS).map(|number| ports.attester(number)));
     used.extend(committee.parties().flat_map(|party| [ports.api(party), ports.peer(party), ports.ops(party)]));
     for port in used {
         TcpListener::bind(("127.0.0.1", port))
@@ -203,7 +212,12 @@ fn check_ports(ports: Ports, committee: Committee) -> Result<()> {
 
 fn start_anvil(args: &DevnetArgs, ports: Ports) -> Result<AnvilInstance> {
     let program = tkms_eth::anvil::find_anvil(&std::path::absolute(&args.root)?)?;
-    let config = AnvilConfig { port: ports.anvil(), block_time: Some(BLOCK_TIME), ..AnvilConfig::default() };
+    let config = AnvilConfig {
+        port: ports.anvil(),
+        block_time: Some(BLOCK_TIME),
+        slots_in_an_epoch: args.slots_in_an_epoch,
+        ..AnvilConfig::default()
+    };
     Ok(tkms_eth::anvil::spawn(&program, &config)?)
 }
 
@@ -251,7 +265,11 @@ fn describe(
         nodes: cluster.committee.iter().map(node).collect(),
         // The last account pays for the oracle's transactions.
         accounts,
-        services: vec![service("coprocessor", ports.coprocessor()), service("oracle", ports.relayer())],
+        services: [("coprocessor".to_owned(), ports.coprocessor()), ("oracle".to_owned(), ports.relayer())]
+            .into_iter()
+            .chain((1..=ATTESTERS).map(|number| (attester_name(number), ports.attester(number))))
+            .map(|(name, port)| service(&name, port))
+            .collect(),
         cluster: layout.cluster(),
     }
 }

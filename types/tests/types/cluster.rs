@@ -2,8 +2,8 @@
 
 use alloy_primitives::{Address, B256};
 use tkms_types::{
-    Cluster, ClusterError, ContextId, Contracts, CoprocessorSet, EpochId, FheType, GatewayDomain, Handle, HostChain,
-    Id, KeyId, KeyMaterial, Node, PartyId, Thresholds,
+    AttesterSet, Cluster, ClusterError, ContextId, Contracts, CoprocessorSet, EpochId, FheType, GatewayDomain, Handle,
+    HeaderTrustKind, HostChain, Id, KeyId, KeyMaterial, MinFinality, Node, PartyId, Thresholds,
 };
 
 pub fn cluster(n: u8) -> Cluster {
@@ -51,7 +51,15 @@ fn chain() -> HostChain {
         executor_code_hash: B256::repeat_byte(5),
         checkpoint_number: 1,
         checkpoint_hash: B256::repeat_byte(6),
+        trust: HeaderTrustKind::Attesters,
+        attesters: AttesterSet {
+            version: 1,
+            quorum: 3,
+            members: [0xe1, 0xe2, 0xe3, 0xe4].map(Address::repeat_byte).into(),
+        },
+        min_finality: MinFinality::Finalized,
         max_anchor_age: 600,
+        max_anchor_lag: 300,
         clock_skew: 30,
         deny_blocks_user_decryption: true,
         coprocessors: CoprocessorSet {
@@ -181,6 +189,98 @@ fn contradictions_in_a_coprocessor_set_are_named() {
 }
 
 #[test]
+fn contradictions_in_an_attester_set_are_named() {
+    let set = |change: fn(&mut AttesterSet)| refused(|c| change(&mut c.chains[0].attesters));
+    assert_eq!(set(|s| s.quorum = 0), "chains.attesters.quorum");
+    assert_eq!(set(|s| s.quorum = 2), "chains.attesters.quorum");
+    assert_eq!(set(|s| s.quorum = 4), "chains.attesters.quorum");
+    assert_eq!(set(|s| s.members.swap(0, 1)), "chains.attesters.members");
+    assert_eq!(set(|s| s.members[1] = s.members[0]), "chains.attesters.members");
+    assert_eq!(set(|s| s.members[0] = Address::ZERO), "chains.attesters.members");
+    assert_eq!(set(|s| s.members.clear()), "chains.attesters.quorum");
+    let many = |s: &mut AttesterSet| {
+        s.members = (1..=65).map(Address::with_last_byte).collect();
+        s.quorum = 44;
+    };
+    assert_eq!(refused(|c| many(&mut c.chains[0].attesters)), "chains.attesters.members");
+    assert_eq!(refused(|c| many_coprocessors(&mut c.chains[0].coprocessors)), "chains.coprocessors.members");
+}
+
+fn many_coprocessors(set: &mut CoprocessorSet) {
+    set.members = (1..=65).map(Address::with_last_byte).collect();
+    set.quorum = 44;
+}
+
+#[test]
+fn each_kind_of_trust_has_its_own_rule_for_the_set() {
+    let with = |trust: HeaderTrustKind, quorum: u16, members: usize| {
+        refused(|c| {
+            c.chains[0].trust = trust;
+            c.chains[0].attesters.quorum = quorum;
+            c.chains[0].attesters.members.truncate(members);
+        })
+    };
+    // Three validators: 2q > m leaves 2 and 3 as quorums, the protocol's is 2
+    assert_eq!(with(HeaderTrustKind::Qbft, 3, 3), "chains.attesters.quorum");
+    assert_eq!(with(HeaderTrustKind::Ibft2, 3, 3), "chains.attesters.quorum");
+    assert_eq!(with(HeaderTrustKind::Rpc, 0, 4), "chains.attesters.members");
+    assert_eq!(with(HeaderTrustKind::Rpc, 33, 0), "chains.attesters.quorum");
+    let good = [
+        (HeaderTrustKind::Attesters, 3, 4, false),
+        (HeaderTrustKind::Attesters, 3, 3, false),
+        (HeaderTrustKind::Attesters, 1, 1, true),
+        (HeaderTrustKind::Qbft, 3, 4, false),
+        (HeaderTrustKind::Ibft2, 2, 3, false),
+        (HeaderTrustKind::Rpc, 0, 0, true),
+        (HeaderTrustKind::Rpc, 2, 0, false),
+    ];
+    for (trust, quorum, members, one) in good {
+        let mut cluster = cluster(4);
+        cluster.chains[0].trust = trust;
+        cluster.chains[0].attesters.quorum = quorum;
+        cluster.chains[0].attesters.members.truncate(members);
+        assert_eq!(Cluster::from_json(&cluster.to_json().unwrap()).unwrap(), cluster);
+        assert_eq!(cluster.chains[0].trusts_one(), one, "{trust:?} {quorum} of {members}");
+    }
+}
+
+#[test]
+fn finality_is_written_as_it_is_said() {
+    for (finality, text) in [
+        (MinFinality::Finalized, "\"finalized\""),
+        (MinFinality::Safe, "\"safe\""),
+        (MinFinality::Depth(64), "{\"depth\":64}"),
+    ] {
+        assert_eq!(serde_json::to_string(&finality).unwrap(), text);
+        assert_eq!(serde_json::from_str::<MinFinality>(text).unwrap(), finality);
+        let (class, depth) = finality.signed();
+        assert_eq!(MinFinality::from_signed(class, depth), Some(finality));
+    }
+    for (class, depth) in [(0, 0), (1, 1), (2, 1), (3, 0), (4, 0)] {
+        assert_eq!(MinFinality::from_signed(class, depth), None);
+    }
+    for wrong in ["\"latest\"", "{\"depth\":-1}", "{\"depth\":4294967296}", "\"depth\"", "1"] {
+        assert!(serde_json::from_str::<MinFinality>(wrong).is_err(), "{wrong}");
+    }
+    assert_eq!(refused(|c| c.chains[0].min_finality = MinFinality::Depth(0)), "chains.minFinality");
+    assert_eq!(refused(|c| c.chains[0].max_anchor_lag = 0), "chains.maxAnchorLag");
+}
+
+#[test]
+fn a_single_attester_is_for_the_local_chain_only() {
+    let single = |chain_id| {
+        let mut cluster = cluster(4);
+        let chain = &mut cluster.chains[0];
+        chain.chain_id = chain_id;
+        chain.attesters.members.truncate(1);
+        chain.attesters.quorum = 1;
+        cluster.to_json()
+    };
+    single(31337).unwrap();
+    assert!(matches!(single(1).unwrap_err(), ClusterError::Field("chains.attesters", _)));
+}
+
+#[test]
 fn a_single_coprocessor_is_for_the_local_chain_only() {
     let single = |chain_id| {
         let mut cluster = cluster(4);
@@ -213,6 +313,14 @@ fn the_host_id_survives_a_change_of_sets_and_limits() {
     changed.max_anchor_age += 1;
     assert_eq!(host.host_id(), changed.host_id());
     assert_ne!(host.coprocessor_set_id(), changed.coprocessor_set_id());
+    changed.attesters.members.pop();
+    assert_eq!(host.host_id(), changed.host_id());
+    assert_ne!(host.attester_set_id(), changed.attester_set_id());
+    // The same addresses in another role are another set
+    changed.coprocessors.members.clone_from(&changed.attesters.members);
+    changed.coprocessors.version = changed.attesters.version;
+    changed.coprocessors.quorum = changed.attesters.quorum;
+    assert_ne!(changed.attester_set_id(), changed.coprocessor_set_id());
     changed.acl_code_hash = B256::ZERO;
     assert_ne!(host.host_id(), changed.host_id());
 }

@@ -6,6 +6,8 @@
     reason = "tests fail by panicking and print their seed"
 )]
 
+mod attestation;
+mod evidence;
 mod fixture;
 mod messages;
 mod official_client;

@@ -7,8 +7,8 @@ use k256::ecdsa::SigningKey;
 use rand::Rng;
 use std::time::Duration;
 use tkms_types::{
-    Contracts, CoprocessorSet, FheType, Handle, HandlePair, HostChain, Id, KeyId, PartyId, PublicRequest, RequestId,
-    SessionId, UserRequest, typed_data,
+    AttesterSet, Contracts, CoprocessorSet, FheType, Handle, HandlePair, HeaderTrustKind, HostChain, Id, KeyId,
+    MinFinality, PartyId, PublicRequest, RequestId, SessionId, UserRequest, typed_data,
 };
 use tkms_wire::answer::{Blame, PublicAnswer, UserAnswer, envelope_digest};
 use tkms_wire::material::{Format, Material, material_digest};
@@ -32,6 +32,8 @@ fn public_call() -> Call<PublicRequest> {
     Call {
         request: PublicRequest { handles: vec![handle(1, FheType::Uint64)], extra_data: vec![0].into() },
         materials: vec![material()],
+        evidence: Some(crate::evidence::evidence()),
+        finality: Some(MinFinality::Depth(3)),
         wait: Duration::from_millis(1500),
         label: "label".into(),
     }
@@ -52,6 +54,8 @@ fn user_call(delegator: Option<Address>) -> Call<UserRequest> {
             signature: vec![9; 65].into(),
         },
         materials: vec![material()],
+        evidence: None,
+        finality: None,
         wait: Duration::ZERO,
         label: String::new(),
     }
@@ -99,6 +103,9 @@ fn a_refused_public_request_names_its_field() {
     assert_eq!(public_refused(|m| m.materials[0].digest = short()), "materials[0].digest");
     assert_eq!(public_refused(|m| m.materials[0].signatures[1] = short()), "materials[0].signatures[1]");
     assert_eq!(public_refused(|m| m.materials[0].signatures = vec![short(); 65]), "materials[0].signatures");
+    assert_eq!(public_refused(|m| m.evidence.as_mut().unwrap().attester_set = short()), "evidence.attester_set");
+    assert_eq!(public_refused(|m| m.finality = Some(kms::Finality { class: 3, depth: 0 })), "finality.class");
+    assert_eq!(public_refused(|m| m.finality = Some(kms::Finality::default())), "finality.class");
 }
 
 #[test]
@@ -188,7 +195,7 @@ fn the_envelope_binds_request_sessions_and_payload() {
     assert_ne!(digest, envelope_digest(request, &[session], b"other"));
 }
 
-fn host() -> HostChain {
+pub fn host() -> HostChain {
     let contract = Address::repeat_byte(1);
     HostChain {
         chain_id: 31337,
@@ -203,7 +210,11 @@ fn host() -> HostChain {
         executor_code_hash: B256::repeat_byte(3),
         checkpoint_number: 1,
         checkpoint_hash: B256::repeat_byte(4),
+        trust: HeaderTrustKind::Attesters,
+        attesters: AttesterSet { version: 1, quorum: 3, members: (1..=4).map(Address::repeat_byte).collect() },
+        min_finality: MinFinality::Finalized,
         max_anchor_age: 600,
+        max_anchor_lag: 300,
         clock_skew: 5,
         deny_blocks_user_decryption: true,
         coprocessors: CoprocessorSet { version: 1, quorum: 1, members: vec![contract], profiles: vec![B256::ZERO] },

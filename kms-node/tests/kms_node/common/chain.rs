@@ -1,14 +1,14 @@
 //! A host chain in memory: real headers, tries and proofs over it, but blocks by decree.
 
-use super::CHAIN_ID;
+use super::evidence::Parts;
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
 use alloy_rlp::Header;
 use alloy_trie::proof::ProofRetainer;
 use alloy_trie::{HashBuilder, Nibbles, TrieAccount};
-use merkle_acl::{Grant, SlotProof};
-use std::collections::BTreeMap;
+use merkle_acl::range::{MountainRange, covering_level};
+use merkle_acl::{Fact, Grant, SlotProof, fact_slots, keys, leaf_hash};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use tkms_kms_node::evidence::{At, HostError, HostReader, RawHeader, RawProof, VerifierView};
 
 pub const ACL: Address = Address::repeat_byte(0xa1);
 pub const EXECUTOR: Address = Address::repeat_byte(0xa2);
@@ -27,15 +27,17 @@ type Storage = BTreeMap<B256, U256>;
 
 #[derive(Clone)]
 struct Block {
-    header: RawHeader,
+    hash: B256,
+    header: Bytes,
     storage: Storage,
+    grants: usize,
 }
 
 struct State {
     blocks: Vec<Block>,
     pending: Storage,
-    verifier: Option<VerifierView>,
-    down: bool,
+    range: MountainRange,
+    grants: Vec<Grant>,
     first_time: u64,
 }
 
@@ -48,8 +50,8 @@ impl InMemoryChain {
     pub fn new(first_time: u64) -> Self {
         // The range's word and something else, so that no trie is trivial
         let pending = BTreeMap::from([(B256::repeat_byte(3), U256::from(9))]);
-        let state = State { blocks: Vec::new(), pending, verifier: None, down: false, first_time };
-        let chain = Self(Arc::new(Mutex::new(state)));
+        let (range, grants) = (MountainRange::default(), Vec::new());
+        let chain = Self(Arc::new(Mutex::new(State { blocks: Vec::new(), pending, range, grants, first_time })));
         chain.mine(5);
         chain
     }
@@ -58,92 +60,88 @@ impl InMemoryChain {
         let mut state = self.0.lock().unwrap();
         for _ in 0..blocks {
             let number = state.blocks.len() as u64;
-            let parent = state.blocks.last().map_or(B256::ZERO, |block| block.header.hash);
+            let parent = state.blocks.last().map_or(B256::ZERO, |block| block.hash);
             let (state_root, _) = accounts(&state.pending, ACL);
-            let rlp = Bytes::from(header(parent, state_root, number, state.first_time + number));
-            let header = RawHeader { hash: keccak256(&rlp), number, rlp };
-            let storage = state.pending.clone();
-            state.blocks.push(Block { header, storage });
+            let header = Bytes::from(header(parent, state_root, number, state.first_time + number));
+            let (storage, grants) = (state.pending.clone(), state.grants.len());
+            state.blocks.push(Block { hash: keccak256(&header), header, storage, grants });
         }
-    }
-
-    /// Replaces the newest blocks by as many others, final ones included: what no honest chain does.
-    pub fn rewrite(&self, blocks: usize) {
-        {
-            let mut state = self.0.lock().unwrap();
-            let kept = state.blocks.len() - blocks;
-            state.blocks.truncate(kept);
-        }
-        self.set(B256::repeat_byte(4), U256::from(10));
-        self.mine(blocks);
     }
 
     pub fn set(&self, slot: B256, word: U256) {
         self.0.lock().unwrap().pending.insert(slot, word);
     }
 
+    /// Does what the contract does for a new grant: mapping, peak and count.
     pub fn grant(&self, grant: Grant) {
-        self.set(grant.slot(), U256::ONE);
+        let mut state = self.0.lock().unwrap();
+        let before = state.range.count();
+        state.range.append(leaf_hash(&grant));
+        state.grants.push(grant);
+        let level = u8::try_from(before.trailing_ones()).unwrap();
+        let peak = state.range.peak(level).unwrap();
+        state.pending.insert(keys::range_peak(level), peak.into());
+        state.pending.insert(keys::RANGE_NAMESPACE, U256::from(before + 1));
+        state.pending.insert(grant.slot(), U256::ONE);
     }
 
-    pub fn set_verifier(&self, view: VerifierView) {
-        self.0.lock().unwrap().verifier = Some(view);
-    }
-
-    pub fn set_down(&self, down: bool) {
-        self.0.lock().unwrap().down = down;
+    pub fn pause(&self) {
+        let mut state = self.0.lock().unwrap();
+        *state.pending.entry(keys::RANGE_NAMESPACE).or_default() += U256::ONE << 64;
     }
 
     pub fn block_hash(&self, number: usize) -> B256 {
-        self.0.lock().unwrap().blocks[number].header.hash
+        self.0.lock().unwrap().blocks[number].hash
     }
 
-    /// Evidence for slots in one block, as an honest endpoint gives it.
-    pub fn evidence(&self, number: usize, slots: &[B256]) -> merkle_acl::AclEvidence {
-        let block = self.0.lock().unwrap().blocks[number].clone();
-        let proof = proof(&block, ACL, slots);
-        merkle_acl::AclEvidence { header: block.header.rlp, account: proof.account, slots: proof.slots }
+    /// Number of the newest final block.
+    pub fn final_number(&self) -> usize {
+        self.0.lock().unwrap().blocks.len() - 1 - LAG
     }
 
-    fn up(&self) -> Result<std::sync::MutexGuard<'_, State>, HostError> {
+    pub fn header(&self, number: usize) -> Bytes {
+        self.0.lock().unwrap().blocks[number].header.clone()
+    }
+
+    /// The proof of one slot.
+    pub fn slot(&self, number: usize, slot: B256) -> SlotProof {
         let state = self.0.lock().unwrap();
-        if state.down { Err(HostError("the endpoint is down".to_owned())) } else { Ok(state) }
-    }
-}
-
-#[tonic::async_trait]
-impl HostReader for InMemoryChain {
-    async fn chain_id(&self) -> Result<u64, HostError> {
-        self.up().map(|_| CHAIN_ID)
+        let (_, mut proofs) = trie(&words(&state.blocks[number].storage), &[slot.to_vec()]);
+        SlotProof { slot, nodes: proofs.remove(0) }
     }
 
-    async fn header(&self, at: At) -> Result<Option<RawHeader>, HostError> {
-        let state = self.up()?;
-        let found = match at {
-            At::Final => state.blocks.len().checked_sub(1 + LAG).and_then(|at| state.blocks.get(at)),
-            At::Latest => state.blocks.last(),
-            At::Hash(hash) => state.blocks.iter().find(|block| block.header.hash == hash),
-        };
-        Ok(found.map(|block| block.header.clone()))
+    /// What an honest oracle collects for these facts in one block: grants that were given by their paths, all else by slots.
+    pub fn parts(&self, number: usize, facts: &[Fact]) -> Parts {
+        let state = self.0.lock().unwrap();
+        let block = &state.blocks[number];
+        let count = block.grants as u64;
+        let mut paths = Vec::new();
+        let mut by_slot = Vec::new();
+        for fact in facts {
+            let Fact::Granted(grant) = fact else {
+                by_slot.push(*fact);
+                continue;
+            };
+            match state.grants[..block.grants].iter().position(|given| given == grant) {
+                Some(index) => paths.push((*grant, state.range.prove_at(index as u64, count).unwrap())),
+                None => by_slot.push(*fact),
+            }
+        }
+        let levels: BTreeSet<u8> = paths.iter().map(|(_, path)| covering_level(path.index, count).unwrap()).collect();
+        let mut slots = vec![keys::RANGE_NAMESPACE];
+        slots.extend(levels.into_iter().map(keys::range_peak));
+        slots.extend(fact_slots(&by_slot));
+        let wanted: Vec<_> = slots.iter().map(|slot| slot.to_vec()).collect();
+        let (_, proofs) = trie(&words(&block.storage), &wanted);
+        Parts {
+            header: block.header.clone(),
+            account: accounts(&block.storage, ACL).1,
+            executor: accounts(&block.storage, EXECUTOR).1,
+            slots: slots.into_iter().zip(proofs).map(|(slot, nodes)| SlotProof { slot, nodes }).collect(),
+            paths,
+            count,
+        }
     }
-
-    async fn proof(&self, block: B256, account: Address, slots: &[B256]) -> Result<RawProof, HostError> {
-        let state = self.up()?;
-        let found = state.blocks.iter().find(|known| known.header.hash == block);
-        Ok(proof(found.ok_or(HostError("Resource not found".to_owned()))?, account, slots))
-    }
-
-    async fn verifier(&self, _: B256, _: Address) -> Result<VerifierView, HostError> {
-        self.up()?.verifier.clone().ok_or(HostError("no contract there".to_owned()))
-    }
-}
-
-fn proof(block: &Block, account: Address, slots: &[B256]) -> RawProof {
-    let (_, account) = accounts(&block.storage, account);
-    let wanted: Vec<_> = slots.iter().map(|slot| slot.to_vec()).collect();
-    let (_, proofs) = trie(&words(&block.storage), &wanted);
-    let slots = slots.iter().zip(proofs).map(|(slot, nodes)| SlotProof { slot: *slot, nodes }).collect();
-    RawProof { account, slots }
 }
 
 fn words(storage: &Storage) -> Vec<(Vec<u8>, Vec<u8>)> {

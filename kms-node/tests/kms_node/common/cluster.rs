@@ -1,8 +1,9 @@
 //! Nodes in this process, over real TLS on loopback, on the in-memory chain.
 
 use super::chain::InMemoryChain;
+use super::evidence::attested;
 use super::lwe::{encrypt, insecure_key};
-use super::{CHAIN_ID, address_of, cluster_of, host, key_id, material, public_request};
+use super::{address_of, cluster_of, host, key_id, material, public_request};
 use age::secrecy::SecretString;
 use alloy_primitives::{Address, U256};
 use object_store::memory::InMemory;
@@ -12,17 +13,20 @@ use rand::SeedableRng as _;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
+use tkms_kms_node::clock::Clock;
 use tkms_kms_node::config::Config;
-use tkms_kms_node::evidence::{HostReader, VerifierView};
 use tkms_kms_node::fetch::ObjectSource;
 use tkms_kms_node::keygen::{DealNames, deal};
 use tkms_kms_node::keystore::{Keystore, NodeIdentity};
 use tkms_kms_node::node::WrapTransport;
+use tkms_kms_node::policy::facts;
+use tkms_kms_node::request::{Ask, Request};
 use tkms_kms_node::{Hooks, Node};
-use tkms_types::{Cluster, ContextId, EpochId, Handle, Id as _, PublicRequest, UserRequest};
+use tkms_types::{Cluster, ContextId, EpochId, Handle, Id as _, MinFinality, PublicRequest, UserRequest};
+use tkms_wire::evidence::Evidence;
 use tkms_wire::kms::kms_client::KmsClient;
 use tkms_wire::kms::{self, Reply, reply};
 use tkms_wire::material::Material;
@@ -47,6 +51,17 @@ pub struct World {
     _dirs: Vec<TempDir>,
     configs: Vec<Config>,
     nodes: BTreeMap<usize, Node>,
+    /// How far the nodes' clocks go ahead, in seconds.
+    ahead: Arc<AtomicU64>,
+}
+
+/// The machine's clock, set ahead.
+struct AheadClock(Arc<AtomicU64>);
+
+impl Clock for AheadClock {
+    fn now(&self) -> u64 {
+        unix_now() + self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// A port nobody listens on, below those the system gives to outgoing connections; each is given out once.
@@ -95,7 +110,7 @@ impl World {
         let mut host = host();
         host.checkpoint_hash = chain.block_hash(1);
         let cluster = cluster_of(configs.iter().zip(&records).map(node).collect(), host);
-        let world = Self {
+        Self {
             cluster,
             chain,
             lwe_key,
@@ -103,19 +118,13 @@ impl World {
             _dirs: dirs,
             configs,
             nodes: BTreeMap::new(),
-        };
-        world.chain.set_verifier(world.verifier());
-        world
+            ahead: Arc::default(),
+        }
     }
 
-    /// What the verifier contract says if it agrees with the cluster file.
-    pub fn verifier(&self) -> VerifierView {
-        VerifierView {
-            signers: self.cluster.committee.iter().map(|node| node.signer).collect(),
-            threshold: U256::from(self.cluster.thresholds.quorum),
-            context: self.cluster.context.number(),
-            domain: (U256::from(self.cluster.gateway.chain_id), self.cluster.gateway.decryption),
-        }
+    /// Time passes for all nodes.
+    pub fn pass(&self, seconds: u64) {
+        self.ahead.fetch_add(seconds, Ordering::Relaxed);
     }
 
     pub fn config(&self, party: usize) -> Config {
@@ -130,10 +139,9 @@ impl World {
     }
 
     pub fn hooks(&self, wrap: Option<WrapTransport>) -> Hooks {
-        let reader: Arc<dyn HostReader> = Arc::new(self.chain.clone());
         let objects = vec![ObjectSource::new("memory".to_owned(), self.store.clone(), Path::default())];
         Hooks {
-            hosts: Some(BTreeMap::from([(CHAIN_ID, reader)])),
+            clock: Arc::new(AheadClock(Arc::clone(&self.ahead))),
             objects: Some(objects),
             transport: wrap,
             ..Hooks::default()
@@ -185,10 +193,36 @@ impl World {
         self.client(party).await.info(kms::InfoRequest {}).await.unwrap().into_inner()
     }
 
+    /// What an honest oracle sends along: the newest final block, attested.
+    pub fn evidence(&self, ask: Ask) -> Evidence {
+        self.evidence_at(ask, self.chain.final_number())
+    }
+
+    pub fn evidence_at(&self, ask: Ask, number: usize) -> Evidence {
+        let host = &self.cluster.chains[0];
+        let request = Request { ask, materials: Vec::new(), evidence: None, finality: None };
+        let parts = self.chain.parts(number, &facts(&request, host, unix_now()));
+        parts.compact(Some(attested(host, &parts.header, MinFinality::Finalized)))
+    }
+
     pub async fn ask_public(&self, party: usize, handles: &[Handle], materials: &[Material], wait: Duration) -> Reply {
+        let evidence = self.evidence(Ask::Public(public_request(handles)));
+        self.ask_public_with(party, handles, materials, Some(evidence), wait).await
+    }
+
+    pub async fn ask_public_with(
+        &self,
+        party: usize,
+        handles: &[Handle],
+        materials: &[Material],
+        evidence: Option<Evidence>,
+        wait: Duration,
+    ) -> Reply {
         let call: Call<PublicRequest> = Call {
             request: public_request(handles),
             materials: materials.to_vec(),
+            evidence,
+            finality: None,
             wait,
             label: format!("to {party}"),
         };
@@ -199,6 +233,8 @@ impl World {
         let call = Call {
             request: request.clone(),
             materials: materials.to_vec(),
+            evidence: Some(self.evidence(Ask::User(request.clone()))),
+            finality: None,
             wait: Duration::from_secs(20),
             label: String::new(),
         };
@@ -216,7 +252,6 @@ fn config(dir: &TempDir, party: u8) -> Config {
         peer_listen = "127.0.0.1:{1}"
         ops_listen = "127.0.0.1:0"
         objects = ["memory:///"]
-        rpc = {{ 31337 = "http://127.0.0.1:1" }}
         "#,
         dir.path().display(),
         free_port(),

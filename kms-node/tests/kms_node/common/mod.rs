@@ -4,14 +4,17 @@
 
 pub mod chain;
 pub mod cluster;
+pub mod evidence;
 pub mod lwe;
+pub mod trial;
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use k256::ecdsa::SigningKey;
 use tkms_types::typed_data::{permit_digest, permit_domain};
 use tkms_types::{
-    Cluster, Committee, ContextId, Contracts, CoprocessorSet, EpochId, FheType, GatewayDomain, Handle, HandlePair,
-    HostChain, Id as _, KeyId, KeyMaterial, Node, PublicRequest, Thresholds, UserRequest,
+    AttesterSet, Cluster, Committee, ContextId, Contracts, CoprocessorSet, EpochId, FheType, GatewayDomain, Handle,
+    HandlePair, HeaderTrustKind, HostChain, Id as _, KeyId, KeyMaterial, MinFinality, Node, PublicRequest, Thresholds,
+    UserRequest,
 };
 use tkms_wire::material::{Format, Material, material_digest};
 use tkms_wire::samples::SampleList;
@@ -60,7 +63,11 @@ pub fn host() -> HostChain {
         executor_code_hash: chain::executor_code(),
         checkpoint_number: 1,
         checkpoint_hash: B256::repeat_byte(0x99),
+        trust: HeaderTrustKind::Attesters,
+        attesters: AttesterSet { version: 1, quorum: 3, members: evidence::attesters() },
+        min_finality: MinFinality::Finalized,
         max_anchor_age: 600,
+        max_anchor_lag: 100,
         clock_skew: 5,
         deny_blocks_user_decryption: true,
         coprocessors: CoprocessorSet {

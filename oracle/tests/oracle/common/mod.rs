@@ -1,19 +1,23 @@
-//! A committee of real tonic servers that do as they are told, a coprocessor of the same kind, and an oracle between
-//! them. Keys come from a fixed seed.
+//! A committee of real tonic servers that do as they are told, a coprocessor and attesters of the same kind, a chain, and an
+//! oracle between them. Keys come from a fixed seed.
 
+pub mod attester;
 pub mod coprocessor;
+pub mod evidence;
+pub mod host;
 pub mod node;
 pub mod oracle;
 
 use alloy_primitives::{Address, B256, Bytes, address, b256};
 use k256::ecdsa::SigningKey;
+use merkle_acl::Grant;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use std::net::TcpListener;
 use tkms_types::typed_data::{permit_digest, permit_domain};
 use tkms_types::{
-    Cluster, ContextId, Contracts, CoprocessorSet, EpochId, FheType, GatewayDomain, Handle, HandlePair, HostChain, Id,
-    KeyId, KeyMaterial, Node, PartyId, Thresholds, UserRequest,
+    AttesterSet, Cluster, ContextId, Contracts, CoprocessorSet, EpochId, FheType, GatewayDomain, Handle, HandlePair,
+    HeaderTrustKind, HostChain, Id, KeyId, KeyMaterial, MinFinality, Node, PartyId, Thresholds, UserRequest,
 };
 use tkms_wire::signature::{address as signer, sign};
 use tkms_wire::user_payload::UserKeyPair;
@@ -49,6 +53,21 @@ pub fn address_of(key: &SigningKey) -> Address {
     signer(key.verifying_key())
 }
 
+/// Whose rights Alice may use.
+pub const DELEGATOR: Address = Address::repeat_byte(0xd1);
+
+/// What the chain of these tests grants before anything happens: everything a test asks for by default.
+pub fn grants() -> Vec<Grant> {
+    let mut grants = Vec::new();
+    for (number, kind) in (1..=9).flat_map(|number| [FheType::Bool, FheType::Uint64].map(|kind| (number, kind))) {
+        let handle = handle(number, kind).0;
+        let accounts = [address_of(&alice()), CONTRACT, DELEGATOR];
+        grants.extend(accounts.map(|account| Grant::Persistent { handle, account }));
+        grants.push(Grant::Public { handle });
+    }
+    grants
+}
+
 /// A port nobody listens on, for now.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -75,17 +94,21 @@ pub fn cluster(node_ports: &[u16]) -> Cluster {
         chains: vec![HostChain {
             chain_id: CHAIN,
             contracts: Contracts {
-                acl: Address::repeat_byte(1),
-                executor: Address::repeat_byte(2),
+                acl: host::ACL,
+                executor: host::EXECUTOR,
                 kms_verifier: Address::repeat_byte(3),
                 input_verifier: Address::repeat_byte(4),
                 decryption_oracle: Address::repeat_byte(5),
             },
-            acl_code_hash: B256::repeat_byte(6),
-            executor_code_hash: B256::repeat_byte(7),
+            acl_code_hash: host::ACL_CODE,
+            executor_code_hash: host::EXECUTOR_CODE,
             checkpoint_number: 1,
             checkpoint_hash: B256::repeat_byte(8),
+            trust: HeaderTrustKind::Attesters,
+            attesters: AttesterSet { version: 1, quorum: attester::QUORUM, members: attester::members() },
+            min_finality: MinFinality::Finalized,
             max_anchor_age: 600,
+            max_anchor_lag: 300,
             clock_skew: 30,
             deny_blocks_user_decryption: true,
             coprocessors: CoprocessorSet {

@@ -1,13 +1,16 @@
 //! A node's request API over real gRPC.
 
+use super::evidence::{Verdict, judge};
 use super::{address_of, node_key, rng};
 use alloy_primitives::B256;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use tkms_oracle::record::Ask;
 use tkms_types::transcript::user_request_id;
 use tkms_types::typed_data::{public_answer_digest, user_answer_digest, user_link};
 use tkms_types::{Cluster, ExtraData, PartyId, PublicRequest, RequestId, SessionId, UserRequest};
 use tkms_wire::answer::{Blame, PublicAnswer, UserAnswer, envelope_digest};
+use tkms_wire::evidence::Evidence;
 use tkms_wire::kms::kms_server::{Kms, KmsServer};
 use tkms_wire::kms::{
     InfoReply, InfoRequest, Pending, PublicDecryptRequest, Refusal, RefusalClass, Reply, State, StatusRequest,
@@ -51,6 +54,14 @@ pub struct FakeNode {
     pub party: u8,
     pub port: u16,
     pub calls: Arc<AtomicUsize>,
+    /// Blocks of the evidence it was asked with, in order.
+    pub anchors: Arc<Mutex<Vec<u64>>>,
+    /// Bytes of the last evidence.
+    pub evidence_bytes: Arc<AtomicUsize>,
+    /// Paths in it.
+    pub paths: Arc<AtomicUsize>,
+    bad: Arc<Mutex<Vec<String>>>,
+    executor_known: Arc<AtomicBool>,
     act: Arc<Mutex<Act>>,
     cluster: Arc<Mutex<Option<Arc<Cluster>>>>,
     stop: Arc<Mutex<Option<oneshot::Sender<()>>>>,
@@ -66,6 +77,11 @@ impl FakeNode {
             party,
             port,
             calls: Arc::default(),
+            anchors: Arc::default(),
+            evidence_bytes: Arc::default(),
+            paths: Arc::default(),
+            bad: Arc::default(),
+            executor_known: Arc::default(),
             act: Arc::new(Mutex::new(Act::Honest)),
             cluster: Arc::default(),
             stop: Arc::default(),
@@ -105,11 +121,47 @@ impl FakeNode {
         drop(self.stop.lock().unwrap().take());
     }
 
+    /// What was wrong with evidence it was sent.
+    pub fn bad_evidence(&self) -> Vec<String> {
+        self.bad.lock().unwrap().clone()
+    }
+
+    /// Judges the evidence as a node does; a refusal if it does not do.
+    fn refuses(&self, evidence: Option<&Evidence>, ask: &Ask) -> Option<Refusal> {
+        let refusal = |class: RefusalClass, code: &str, message: String| {
+            Some(Refusal { code: code.into(), class: class.into(), message })
+        };
+        let Some(evidence) = evidence else {
+            self.bad.lock().unwrap().push("asked without evidence".into());
+            return refusal(RefusalClass::Permanent, "EvidenceMissing", String::new());
+        };
+        let size = prost::Message::encoded_len(&tkms_wire::kms::Evidence::from(evidence));
+        self.evidence_bytes.store(size, Ordering::Relaxed);
+        self.paths.store(evidence.paths.len(), Ordering::Relaxed);
+        match judge(evidence, ask, &self.cluster().chains[0]) {
+            Verdict::Bad(reason) => {
+                self.bad.lock().unwrap().push(reason.clone());
+                return refusal(RefusalClass::Permanent, "Malformed", reason);
+            }
+            Verdict::Denied(reason) => return refusal(RefusalClass::Permanent, "AccountDenied", reason),
+            Verdict::Holds(number) => self.anchors.lock().unwrap().push(number),
+        }
+        if evidence.executor.is_empty() && !self.executor_known.load(Ordering::Relaxed) {
+            return refusal(RefusalClass::Retry, "ExecutorUnproven", "once per cluster file".into());
+        }
+        self.executor_known.store(true, Ordering::Relaxed);
+        None
+    }
+
     fn cluster(&self) -> Arc<Cluster> {
         self.cluster.lock().unwrap().clone().unwrap()
     }
 
-    async fn reply(&self, honest: impl FnOnce(&Act) -> reply::Outcome) -> Result<Response<Reply>, Status> {
+    async fn reply(
+        &self,
+        refused: Option<Refusal>,
+        honest: impl FnOnce(&Act) -> reply::Outcome,
+    ) -> Result<Response<Reply>, Status> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let act = self.act.lock().unwrap().clone();
         let outcome = match act {
@@ -126,7 +178,7 @@ impl FakeNode {
                 None
             }
             Act::Empty => None,
-            act => Some(honest(&act)),
+            act => Some(refused.map_or_else(|| honest(&act), reply::Outcome::Refusal)),
         };
         Ok(Response::new(Reply { request_id: Default::default(), label: String::new(), outcome }))
     }
@@ -203,14 +255,16 @@ impl Kms for FakeNode {
         let call = Call::<PublicRequest>::try_from(request.into_inner());
         let call = call.map_err(|error| Status::invalid_argument(error.to_string()))?;
         assert!(!call.materials.is_empty(), "asked without evidence");
-        self.reply(|act| reply::Outcome::PublicAnswer((&self.public_answer(&call.request, act)).into())).await
+        let refused = self.refuses(call.evidence.as_ref(), &Ask::Public(call.request.clone()));
+        self.reply(refused, |act| reply::Outcome::PublicAnswer((&self.public_answer(&call.request, act)).into())).await
     }
 
     async fn user_decrypt(&self, request: Request<UserDecryptRequest>) -> Result<Response<Reply>, Status> {
         let call = Call::<UserRequest>::try_from(request.into_inner());
         let call = call.map_err(|error| Status::invalid_argument(error.to_string()))?;
         assert!(!call.materials.is_empty(), "asked without evidence");
-        self.reply(|act| reply::Outcome::UserAnswer((&self.user_answer(&call.request, act)).into())).await
+        let refused = self.refuses(call.evidence.as_ref(), &Ask::User(call.request.clone()));
+        self.reply(refused, |act| reply::Outcome::UserAnswer((&self.user_answer(&call.request, act)).into())).await
     }
 
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<Reply>, Status> {

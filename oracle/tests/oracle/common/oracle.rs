@@ -1,8 +1,12 @@
 //! The oracle itself, run as a program would, and a caller that speaks the job protocol.
 
+use super::attester::{ATTESTERS, FakeAttester};
 use super::coprocessor::FakeCoprocessor;
+use super::host::FakeChain;
 use super::node::FakeNode;
-use super::{cluster, free_port};
+use super::{CONTRACT, DELEGATOR, address_of, alice, cluster, free_port, grants, now};
+use alloy::primitives::U256;
+use merkle_acl::keys;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +15,7 @@ use tkms_oracle::Config;
 use tkms_types::Cluster;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use url::Url;
 
 /// Longest wait of a test for something that must happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -22,6 +27,9 @@ pub struct Setup {
     pub cluster: Arc<Cluster>,
     pub nodes: Vec<FakeNode>,
     pub coprocessor: FakeCoprocessor,
+    pub attesters: Vec<FakeAttester>,
+    /// The chain, unless it is a real one.
+    chain: Option<FakeChain>,
     pub dir: tempfile::TempDir,
     pub port: u16,
     pub rpc_url: String,
@@ -30,12 +38,31 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Four honest nodes and a coprocessor, all listening; no endpoint of the chain; the oracle is not running.
+    /// Four honest nodes, a coprocessor and attesters, all listening, over a chain whose default grants are final; the oracle
+    /// is not running.
     pub async fn new() -> Self {
-        Self::with(|cluster| cluster, "http://127.0.0.1:1").await
+        let chain = FakeChain::start().await;
+        let expiry = U256::from(now() + 1_000_000);
+        chain.set(keys::delegation(DELEGATOR, address_of(&alice()), CONTRACT), expiry);
+        chain.grant(&grants());
+        chain.settle();
+        let checkpoint = chain.hash(1);
+        let change = |mut cluster: Cluster| {
+            cluster.chains[0].checkpoint_hash = checkpoint;
+            cluster
+        };
+        let mut setup = Self::over(change, &chain.url, &chain.honest()).await;
+        setup.chain = Some(chain);
+        setup
     }
 
-    pub async fn with(change: impl FnOnce(Cluster) -> Cluster, rpc_url: &str) -> Self {
+    /// Over a real chain.
+    pub async fn with(change: impl FnOnce(Cluster) -> Cluster, endpoint: &str) -> Self {
+        let endpoint = Url::parse(endpoint).unwrap();
+        Self::over(change, &endpoint, &endpoint).await
+    }
+
+    async fn over(change: impl FnOnce(Cluster) -> Cluster, rpc_url: &Url, attesters_own: &Url) -> Self {
         let ports: Vec<u16> = (0..4).map(|_| free_port()).collect();
         let cluster = Arc::new(change(cluster(&ports)));
         let nodes: Vec<FakeNode> = ports.iter().zip(1..).map(|(port, party)| FakeNode::new(party, *port)).collect();
@@ -46,9 +73,19 @@ impl Setup {
         let coprocessor = FakeCoprocessor::new(free_port());
         coprocessor.join(cluster.clone());
         coprocessor.start().await;
+        let mut attesters = Vec::new();
+        for number in 1..=ATTESTERS {
+            let attester = FakeAttester::start(number, attesters_own).await;
+            attester.join(cluster.clone());
+            attesters.push(attester);
+        }
         let dir = tempfile::tempdir().unwrap();
-        let (port, rpc_url) = (free_port(), rpc_url.to_owned());
-        Self { cluster, nodes, coprocessor, dir, port, rpc_url, limits: String::new(), running: None }
+        let (port, rpc_url, limits) = (free_port(), rpc_url.to_string(), String::new());
+        Self { cluster, nodes, coprocessor, attesters, chain: None, dir, port, rpc_url, limits, running: None }
+    }
+
+    pub fn chain(&self) -> &FakeChain {
+        self.chain.as_ref().unwrap()
     }
 
     /// With the oracle running.
@@ -59,28 +96,47 @@ impl Setup {
     }
 
     pub fn config(&self, key_file: &Path) -> Config {
+        let attesters: Vec<String> = self.attesters.iter().map(|attester| format!("'{}'", attester.url)).collect();
         let text = format!(
             "listen = '127.0.0.1:{port}'\npublic_url = 'http://127.0.0.1:{port}'\ndata_dir = '{data}'\n\
              submitter_key_file = '{key}'\n[[host]]\nchain_id = 31337\nrpc_url = '{rpc}'\n\
-             coprocessor_urls = ['http://127.0.0.1:{coprocessor}']\n[limits]\n{limits}\n",
+             coprocessor_urls = ['http://127.0.0.1:{coprocessor}']\nattesters = [{attesters}]\n\
+             attester_timeout_ms = 500\n[limits]\n{limits}\n",
             port = self.port,
             data = self.dir.path().join("data").display(),
             key = key_file.display(),
             rpc = self.rpc_url,
             coprocessor = self.coprocessor.port,
+            attesters = attesters.join(", "),
             limits = self.limits,
         );
         Config::from_toml(&text).unwrap()
     }
 
-    /// Starts the oracle over what a former one left.
-    pub async fn start(&mut self) {
+    /// Everybody gets another cluster file.
+    pub fn change(&mut self, change: impl FnOnce(&mut Cluster)) {
+        let mut cluster = (*self.cluster).clone();
+        change(&mut cluster);
+        self.cluster = Arc::new(cluster);
+        self.nodes.iter().for_each(|node| node.join(self.cluster.clone()));
+        self.attesters.iter().for_each(|attester| attester.join(self.cluster.clone()));
+    }
+
+    /// The oracle until `shutdown`.
+    pub fn run<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        shutdown: F,
+    ) -> impl Future<Output = Result<(), tkms_oracle::Error>> + Send + use<F> {
         let key_file = self.dir.path().join("key");
         // Anvil's second account, which it funds.
         std::fs::write(&key_file, "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d\n").unwrap();
+        tkms_oracle::run(self.config(&key_file), (*self.cluster).clone(), shutdown)
+    }
+
+    /// Starts the oracle over what a former one left.
+    pub async fn start(&mut self) {
         let (stop, stopped) = oneshot::channel::<()>();
-        let shutdown = async move { drop(stopped.await) };
-        let run = tkms_oracle::run(self.config(&key_file), (*self.cluster).clone(), shutdown);
+        let run = self.run(async move { drop(stopped.await) });
         self.running = Some((stop, tokio::spawn(run)));
         self.wait("the API listens", async || self.get("/livez").await.is_ok().then_some(())).await;
     }
@@ -141,6 +197,14 @@ impl Setup {
             assert!(tokio::time::Instant::now() < deadline, "timed out: {what}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+}
+
+/// Nodes that were sent evidence that does not hold tell on the oracle at the end of every test.
+impl Drop for Setup {
+    fn drop(&mut self) {
+        let bad: Vec<String> = self.nodes.iter().flat_map(FakeNode::bad_evidence).collect();
+        assert!(bad.is_empty() || std::thread::panicking(), "{bad:?}");
     }
 }
 

@@ -10,9 +10,11 @@ use alloy::rpc::types::TransactionReceipt;
 use alloy::sol_types::{SolEvent as _, SolValue as _};
 use alloy_primitives::{Bytes, U256};
 use anyhow::{Context as _, Result, bail, ensure};
+use merkle_acl::{Fact, Grant};
 use std::time::{Duration, Instant};
-use tkms_types::{Handle, PublicRequest};
+use tkms_types::{Cluster, Handle, PublicRequest};
 use tkms_wire::coprocessor::MaterialReply;
+use tkms_wire::evidence::Evidence;
 use tkms_wire::kms::kms_client::KmsClient;
 use tkms_wire::kms::reply::Outcome;
 use tkms_wire::material::Material;
@@ -39,6 +41,7 @@ alloy::sol! {
 
 struct Bench<'a> {
     deployment: &'a Deployment,
+    cluster: Cluster,
     person: Person,
     probe: DecryptionProbe::DecryptionProbeInstance<DynProvider>,
     nodes: Vec<KmsClient<Channel>>,
@@ -55,7 +58,8 @@ pub async fn measure(devnet: &Devnet, args: &DevnetArgs) -> Result<Vec<Figure>> 
     for node in &deployment.nodes {
         nodes.push(KmsClient::connect(node.api_url.to_string()).await?);
     }
-    let bench = Bench { deployment, person, probe, nodes };
+    let cluster = Cluster::from_json(&std::fs::read_to_string(&deployment.cluster)?)?;
+    let bench = Bench { deployment, cluster, person, probe, nodes };
     let (mut callback, mut mpc) = (Vec::new(), Vec::new());
     for _ in 0..CALLBACKS {
         callback.push(bench.callback().await?);
@@ -102,7 +106,9 @@ impl Bench<'_> {
         let MaterialReply::Ready { material } = self.material(handle, true).await? else { bail!("no material") };
         let material: Material = material.to_material().context("a signature of another length")?;
         let request = PublicRequest { handles: vec![handle], extra_data: Bytes::new() };
-        let call = Call { request, materials: vec![material], wait: STEP_TIME, label: String::new() };
+        let evidence = Some(self.evidence(handle, mined).await?);
+        let (finality, label) = (None, String::new());
+        let call = Call { request, materials: vec![material], evidence, finality, wait: STEP_TIME, label };
         let mut asked = JoinSet::new();
         let start = Instant::now();
         for mut node in self.nodes.iter().cloned() {
@@ -120,6 +126,17 @@ impl Bench<'_> {
             reply??;
         }
         Ok(elapsed)
+    }
+
+    /// That the handle is public, under a block that the attesters signed and that has block `mined` below it.
+    async fn evidence(&self, handle: Handle, mined: u64) -> Result<Evidence> {
+        let attesters = self.deployment.attesters();
+        let newest = || crate::evidence::attestations(&attesters);
+        wait(|| async { Ok(newest().await?.iter().all(|signed| signed.number >= mined)) }).await?;
+        let rpc = tkms_eth::connect(&self.deployment.host_rpc_url)?;
+        let host = self.cluster.chains.first().context("no host chain")?;
+        let facts = [Fact::Granted(Grant::Public { handle: handle.0 })];
+        crate::evidence::under(&rpc, host, &newest().await?, &facts).await
     }
 
     async fn finalized(&self) -> Result<u64> {

@@ -1,0 +1,268 @@
+//! The loop that keeps the newest final block ready: found, checked as a node will check it, and its shared proofs collected while
+//! endpoints still have the state.
+
+use super::attesters::{AttestedBlock, Attesters, finality};
+use super::block::{BlockError, FinalBlock, ProvenBlock};
+use super::{Prover, Standing};
+use crate::clock::unix_now;
+use crate::health::Health;
+use crate::metrics;
+use crate::store::StoreError;
+use alloy_primitives::B256;
+use merkle_acl::Anchor;
+use merkle_acl::trust::{
+    AnchorHistory, AnchorMark, AnchorRules, Attestation, AttesterQuorum, AttesterSet, HeaderEvidence, HeaderStatement,
+    SetError, TrustError, Witness, accept,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use tkms_eth::proofs::{self, BlockNumberOrTag, header_by_number};
+use tkms_types::{HeaderTrustKind, HostChain, MinFinality, typed_data};
+use tokio::time::{Instant, sleep};
+
+/// Blocks remembered to find a second hash at one height.
+const REMEMBERED: usize = 256;
+/// How long attesters may disagree or be silent before it is said: they do not see a new block at one moment.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why there is no newer block.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    /// Too few attesters, or none agree.
+    #[error("{0}")]
+    Unattested(String),
+    /// The block is not one nodes would build on.
+    #[error(transparent)]
+    Untrusted(#[from] TrustError),
+    /// The set of the cluster file.
+    #[error("attester set: {0}")]
+    Set(#[from] SetError),
+    /// Header or proofs.
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    /// The endpoint's header.
+    #[error(transparent)]
+    Endpoint(#[from] proofs::ProofError),
+    /// The endpoint's header, by its bytes.
+    #[error("header: {0}")]
+    Header(#[from] merkle_acl::HeaderError),
+    /// The mirror's count.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The newest block grows old.
+    #[error("the newest final block is {age} s old, nodes take {limit} s")]
+    Old {
+        /// Its age.
+        age: u64,
+        /// The chain's bound.
+        limit: u64,
+    },
+    /// Blocks of this kind of chain cannot be read from an endpoint's JSON.
+    #[error("chains trusted by {0:?} are not served by this build")]
+    Unsupported(HeaderTrustKind),
+}
+
+/// Keeps one chain's newest final block.
+pub struct Keeper {
+    prover: Arc<Prover>,
+    health: Arc<Health>,
+    poll: Duration,
+    part: String,
+    history: AnchorHistory,
+    /// When a block was found last.
+    found: Option<Instant>,
+    /// Two histories were vouched for: nothing more is built on until an operator has looked and started us again.
+    halted: Option<TrustError>,
+}
+
+impl Keeper {
+    /// Looks every `poll`.
+    #[must_use]
+    pub fn new(prover: Arc<Prover>, health: Arc<Health>, poll: Duration) -> Self {
+        let part = format!("final block chain {}", prover.chain.chain_id);
+        Self { prover, health, poll, part, history: AnchorHistory::default(), found: None, halted: None }
+    }
+
+    /// Runs for ever. Failures are waited out.
+    pub async fn run(mut self) {
+        self.health.fail(&self.part, "none was found yet");
+        let mut last = String::new();
+        loop {
+            let result = match &self.halted {
+                Some(error) => Err(error.clone().into()),
+                None => self.look().await,
+            };
+            match result {
+                Ok(()) => {
+                    last.clear();
+                    self.health.clear(&self.part);
+                }
+                Err(error) => {
+                    let reason = error.to_string();
+                    if reason != last {
+                        tracing::warn!(chain = self.prover.chain.chain_id, reason, "no newer final block");
+                    }
+                    self.failed(&error);
+                    last = reason;
+                }
+            }
+            self.measure();
+            sleep(self.poll).await;
+        }
+    }
+
+    fn failed(&mut self, error: &KeepError) {
+        self.health.fail(&self.part, &error.to_string());
+        let halts = matches!(error, KeepError::Untrusted(error) if error.halts());
+        // Older blocks say less than they did: the chain is paused, or there are two of it.
+        let drop_block = halts || matches!(error, KeepError::Block(BlockError::Paused(_)));
+        if let KeepError::Untrusted(error) = error
+            && halts
+            && self.halted.is_none()
+        {
+            tracing::error!(chain = self.prover.chain.chain_id, %error, "two histories are vouched for: halted");
+            metrics::halted(self.prover.chain.chain_id);
+            self.halted = Some(error.clone());
+        }
+        let why = error.to_string();
+        self.prover.standing.send_modify(|standing| {
+            standing.why = why;
+            if drop_block {
+                standing.block = None;
+            }
+        });
+    }
+
+    fn measure(&self) {
+        let chain_id = self.prover.chain.chain_id;
+        if let Some(block) = &self.prover.standing.borrow().block {
+            let anchor = block.anchor();
+            metrics::anchor(chain_id, anchor.number(), unix_now().saturating_sub(anchor.timestamp()));
+        }
+    }
+
+    /// One look; a newer block is ready when it returns.
+    ///
+    /// # Errors
+    /// [`KeepError`].
+    pub async fn look(&mut self) -> Result<(), KeepError> {
+        let known = self.history.newest.map_or(0, |mark| mark.number);
+        let chain = &self.prover.chain;
+        let found = match (&self.prover.attesters, chain.trust) {
+            (Some(attesters), HeaderTrustKind::Attesters) => self.attested(attesters, known).await?,
+            (_, HeaderTrustKind::Rpc) => self.endpoint(known).await?,
+            (_, other) => return Err(KeepError::Unsupported(other)),
+        };
+        let Some(block) = found else { return self.check_age() };
+        let anchor = self.trusted(&block)?;
+        let (store, chain_id, number) = (self.prover.store.clone(), chain.chain_id, anchor.number());
+        let likely = tokio::task::spawn_blocking(move || store.range(chain_id)?.count_at(number));
+        let likely = likely.await.map_err(|_| StoreError::Stopped)??;
+        let proven = ProvenBlock::prepare(&self.prover.rpc, chain, block, likely).await?;
+        self.history.check_count(&anchor, proven.count())?;
+        self.remember(&anchor, proven.count());
+        tracing::debug!(chain = chain_id, number, hash = %anchor.hash(), grants = proven.count(), "final block ready");
+        let standing =
+            Standing { block: Some(Arc::new(proven)), why: "the newest final block does not grant it".into() };
+        self.prover.standing.send_replace(standing);
+        self.check_age()
+    }
+
+    /// As nodes judge it.
+    fn trusted(&self, block: &FinalBlock) -> Result<Anchor, KeepError> {
+        let (chain, now) = (&self.prover.chain, unix_now());
+        let rules = rules(chain);
+        let Some(attested) = &block.attested else {
+            rules.check_age(&block.anchor, &self.history, now)?;
+            self.history.check(&block.anchor)?;
+            return Ok(block.anchor);
+        };
+        let attestations = attested.attestations.iter().map(|attestation| Attestation {
+            signer: attestation.signer,
+            finality: finality(attestation.finality),
+            signature: attestation.signature.to_vec().into(),
+        });
+        let witness = Witness::Attestations { set: attested.set, attestations: attestations.collect() };
+        let evidence = HeaderEvidence { header: block.header.clone(), witness };
+        let (members, quorum) = (chain.attesters.members.clone(), chain.attesters.quorum.into());
+        let set = AttesterSet::new(chain.attester_set_id(), members, quorum)?;
+        let trust = AttesterQuorum::new(vec![set], |statement: &HeaderStatement| digest(statement, chain));
+        let trusted = accept(&evidence, &trust, &rules, &self.history, rules.min_finality, now)?;
+        Ok(*trusted.anchor())
+    }
+
+    async fn attested(&self, attesters: &Attesters, known: u64) -> Result<Option<FinalBlock>, KeepError> {
+        let look = attesters.newest(known).await;
+        let patient = look.enough || self.found.is_some_and(|found| found.elapsed() < PATIENCE);
+        match look.block {
+            Some(AttestedBlock { anchor, header, attested }) => {
+                Ok(Some(FinalBlock { anchor, header, attested: Some(attested) }))
+            }
+            None if patient => Ok(None),
+            None => Err(KeepError::Unattested(look.why)),
+        }
+    }
+
+    async fn endpoint(&self, known: u64) -> Result<Option<FinalBlock>, KeepError> {
+        let tag = match self.prover.chain.min_finality {
+            MinFinality::Finalized => BlockNumberOrTag::Finalized,
+            MinFinality::Safe => BlockNumberOrTag::Safe,
+            MinFinality::Depth(depth) => {
+                let head = header_by_number(&self.prover.rpc, BlockNumberOrTag::Latest).await?;
+                BlockNumberOrTag::Number(head.number.saturating_sub(depth.into()))
+            }
+        };
+        let header = header_by_number(&self.prover.rpc, tag).await?;
+        if header.number <= known.max(self.prover.chain.checkpoint_number) {
+            return Ok(None);
+        }
+        let anchor = Anchor::from_header_rlp(&header.rlp)?;
+        Ok(Some(FinalBlock { anchor, header: header.rlp, attested: None }))
+    }
+
+    fn remember(&mut self, anchor: &Anchor, count: u64) {
+        if let Some(newest) = self.history.newest {
+            self.history.recent.push((newest.number, newest.hash));
+            let surplus = self.history.recent.len().saturating_sub(REMEMBERED);
+            self.history.recent.drain(..surplus);
+        }
+        let (number, hash, time) = (anchor.number(), anchor.hash(), anchor.timestamp());
+        self.history.newest = Some(AnchorMark { number, hash, time, count });
+        self.found = Some(Instant::now());
+    }
+
+    /// No newer block is no failure while nodes still take the one there is.
+    fn check_age(&self) -> Result<(), KeepError> {
+        let limit = self.prover.chain.max_anchor_age;
+        let Some(newest) = self.history.newest else {
+            return Err(KeepError::Unattested("no block is final yet".to_owned()));
+        };
+        let age = unix_now().saturating_sub(newest.time);
+        // Half the bound: requests take time too.
+        if age > limit / 2 { Err(KeepError::Old { age, limit }) } else { Ok(()) }
+    }
+}
+
+fn rules(chain: &HostChain) -> AnchorRules {
+    AnchorRules {
+        checkpoint_number: chain.checkpoint_number,
+        min_finality: finality(chain.min_finality),
+        max_age: chain.max_anchor_age,
+        max_lag: chain.max_anchor_lag,
+        clock_skew: chain.clock_skew,
+    }
+}
+
+fn digest(statement: &HeaderStatement, chain: &HostChain) -> B256 {
+    let (finality, depth) = statement.finality.signed();
+    let attestation = typed_data::HeaderAttestation {
+        attesterSetId: statement.set,
+        number: statement.number,
+        blockHash: statement.hash,
+        stateRoot: statement.state_root,
+        timestamp: statement.timestamp,
+        finality,
+        depth,
+    };
+    typed_data::header_digest(&attestation, chain)
+}

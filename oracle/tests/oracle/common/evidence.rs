@@ -1,0 +1,110 @@
+//! What a node makes of evidence, written down once more: attested header, account, range, facts.
+
+use merkle_acl::compact::{NodePool, expand, unpool};
+use merkle_acl::trust::{
+    AnchorHistory, AnchorRules, Attestation, AttesterQuorum, AttesterSet, Finality, HeaderEvidence, HeaderStatement,
+    Witness, accept,
+};
+use merkle_acl::{AclBlock, AclProof, Anchor, Fact, Grant, ProofError, SlotProof, leaf_hash, prove_account};
+use tkms_oracle::prove::facts::{acl_host, facts};
+use tkms_oracle::record::Ask;
+use tkms_types::{HeaderTrustKind, HostChain, typed_data};
+use tkms_wire::evidence::Evidence;
+
+/// How evidence was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All of it holds, in this block.
+    Holds(u64),
+    /// It is good, and a fact stands against the request.
+    Denied(String),
+    /// It is no evidence.
+    Bad(String),
+}
+
+pub fn judge(evidence: &Evidence, ask: &Ask, chain: &HostChain) -> Verdict {
+    match check(evidence, ask, chain) {
+        Ok(Ok(number)) => Verdict::Holds(number),
+        Ok(Err(denied)) => Verdict::Denied(denied),
+        Err(bad) => Verdict::Bad(bad),
+    }
+}
+
+fn check(evidence: &Evidence, ask: &Ask, chain: &HostChain) -> Result<Result<u64, String>, String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let now = super::now();
+    let wanted = facts(ask, chain, now);
+    let mut proofs = vec![evidence.account.clone(), evidence.executor.clone()];
+    proofs.extend(evidence.slots.iter().map(|slot| slot.nodes.clone()));
+    let nodes = evidence.nodes.iter().map(|node| node.clone().into()).collect();
+    let mut proofs = unpool(&NodePool { nodes, proofs }).map_err(|e| text(&e))?.into_iter();
+    let (account, executor) = (proofs.next().unwrap(), proofs.next().unwrap());
+    let slots: Vec<SlotProof> =
+        evidence.slots.iter().zip(proofs).map(|(slot, nodes)| SlotProof { slot: slot.slot, nodes }).collect();
+
+    let anchor = trusted(evidence, chain, now)?;
+    if !executor.is_empty() {
+        prove_account(anchor.state_root(), chain.contracts.executor, &executor).map_err(|e| text(&e))?;
+    }
+    let layout = acl_host(chain).layout;
+    let (shared, of_facts): (Vec<_>, Vec<_>) =
+        slots.into_iter().partition(|proof| AclBlock::is_block_slot(layout, proof.slot));
+    let block = AclBlock::under(anchor, &account, &shared, &acl_host(chain)).map_err(|e| text(&e))?;
+
+    let grants: Option<Vec<Grant>> =
+        evidence.paths.iter().map(|path| Grant::from_leaf(path.kind, path.handle, path.subject)).collect();
+    let grants = grants.ok_or("no such grant")?;
+    let leaves: Vec<_> =
+        evidence.paths.iter().zip(&grants).map(|(path, grant)| (path.index, leaf_hash(grant))).collect();
+    let paths = expand(&leaves, block.range_count().unwrap_or(0), &evidence.hashes).map_err(|e| text(&e))?;
+    let paths = grants.into_iter().zip(paths).map(|(grant, path)| AclProof::Path { grant, path });
+    let all: Vec<AclProof> = paths.chain(of_facts.into_iter().map(AclProof::Slot)).collect();
+    match block.facts(&all, &wanted) {
+        Ok(_) => Ok(Ok(anchor.number())),
+        Err(ProofError::Acl(error)) if tkms_oracle::prove::facts::denies(&error) => Ok(Err(error.to_string())),
+        Err(error) => {
+            Err(format!("{error}; wanted {}", wanted.iter().filter(|f| matches!(f, Fact::Granted(_))).count()))
+        }
+    }
+}
+
+fn trusted(evidence: &Evidence, chain: &HostChain, now: u64) -> Result<Anchor, String> {
+    if chain.trust == HeaderTrustKind::Rpc {
+        // Such a node asks its own endpoints whether the block is final.
+        assert!(evidence.attested.is_none());
+        return Anchor::from_header_rlp(&evidence.header).map_err(|error| error.to_string());
+    }
+    let attested = evidence.attested.as_ref().ok_or("nobody vouches for the header")?;
+    let attestations = attested.attestations.iter().map(|attestation| Attestation {
+        signer: attestation.signer,
+        finality: Finality::from_signed(attestation.finality.signed().0, attestation.finality.signed().1).unwrap(),
+        signature: attestation.signature.to_vec().into(),
+    });
+    let witness = Witness::Attestations { set: attested.set, attestations: attestations.collect() };
+    let header = HeaderEvidence { header: evidence.header.clone().into(), witness };
+    let set = &chain.attesters;
+    let set = AttesterSet::new(chain.attester_set_id(), set.members.clone(), set.quorum.into()).unwrap();
+    let digest = |statement: &HeaderStatement| {
+        let (finality, depth) = statement.finality.signed();
+        let attestation = typed_data::HeaderAttestation {
+            attesterSetId: statement.set,
+            number: statement.number,
+            blockHash: statement.hash,
+            stateRoot: statement.state_root,
+            timestamp: statement.timestamp,
+            finality,
+            depth,
+        };
+        typed_data::header_digest(&attestation, chain)
+    };
+    let rules = AnchorRules {
+        checkpoint_number: chain.checkpoint_number,
+        min_finality: Finality::Finalized,
+        max_age: chain.max_anchor_age,
+        max_lag: chain.max_anchor_lag,
+        clock_skew: chain.clock_skew,
+    };
+    let trust = AttesterQuorum::new(vec![set], digest);
+    let anchor = accept(&header, &trust, &rules, &AnchorHistory::default(), Finality::Finalized, now);
+    anchor.map(|anchor| *anchor.anchor()).map_err(|error| error.to_string())
+}

@@ -1,0 +1,62 @@
+//! Evidence as anybody can collect it for a request to nodes: attestations from the attesters, proofs from a chain's endpoint.
+//!
+//! Every fact by its own slot, whatever stands there; an oracle shows grants by their paths, which are shorter.
+
+use anyhow::{Context as _, Result, ensure};
+use merkle_acl::compact::pool;
+use merkle_acl::{AclLayout, Fact, slots_for};
+use tkms_eth::Rpc;
+use tkms_eth::proofs::state_proof;
+use tkms_types::HostChain;
+use tkms_wire::attestation::{JSON_BYTES, LATEST_PATH, PATH, SignedHeader};
+use tkms_wire::evidence::{Attested, Evidence, SlotProof};
+use url::Url;
+
+/// What every attester that answers says of the newest block they all signed. A slower one is asked again by the caller.
+///
+/// # Errors
+/// If no attester answers.
+pub async fn attestations(attesters: &[Url]) -> Result<Vec<SignedHeader>> {
+    let mut newest = Vec::new();
+    for url in attesters {
+        newest.extend(get(url, LATEST_PATH).await.ok());
+    }
+    let number = newest.iter().map(|signed| signed.number).min().context("no attester answers")?;
+    let mut signed = Vec::new();
+    for url in attesters {
+        signed.extend(get(url, &format!("{PATH}{number}")).await.ok());
+    }
+    Ok(signed)
+}
+
+async fn get(attester: &Url, path: &str) -> Result<SignedHeader> {
+    let answer = reqwest::get(attester.join(path)?).await?.error_for_status()?;
+    let length = answer.content_length().unwrap_or(0);
+    ensure!(length <= JSON_BYTES as u64, "{attester} answers with {length} bytes");
+    Ok(SignedHeader::from_json(&answer.bytes().await?)?)
+}
+
+/// Evidence for facts under the block that these attestations name.
+///
+/// # Errors
+/// If the endpoint does not know the block.
+pub async fn under(rpc: &Rpc, host: &HostChain, signed: &[SignedHeader], facts: &[Fact]) -> Result<Evidence> {
+    let first = signed.first().context("no attestation")?;
+    let proof = state_proof(rpc, first.hash, host.contracts.acl, &slots_for(AclLayout::Range, facts)).await?;
+    let executor = state_proof(rpc, first.hash, host.contracts.executor, &[]).await?;
+    let accounts = [proof.account.as_slice(), executor.account.as_slice()];
+    let pooled = pool(accounts.into_iter().chain(proof.slots.iter().map(|(_, nodes)| nodes.as_slice())))?;
+    let mut places = pooled.proofs.into_iter();
+    let (account, executor) = (places.next().unwrap_or_default(), places.next().unwrap_or_default());
+    let attestations = signed.iter().map(SignedHeader::attestation).collect::<Result<_, _>>()?;
+    Ok(Evidence {
+        header: first.header.0.0.clone(),
+        attested: Some(Attested { set: first.set, attestations }),
+        nodes: pooled.nodes.into_iter().map(|node| node.0).collect(),
+        account,
+        executor,
+        slots: proof.slots.iter().zip(places).map(|((slot, _), nodes)| SlotProof { slot: *slot, nodes }).collect(),
+        paths: Vec::new(),
+        hashes: Vec::new(),
+    })
+}
