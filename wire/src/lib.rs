@@ -13,6 +13,7 @@ pub mod request;
 pub mod samples;
 pub mod seal;
 pub mod signature;
+pub mod switched;
 mod user_key;
 pub mod user_payload;
 

@@ -1,0 +1,163 @@
+//! Step 4: masks r = Σ 2ʲ·rⱼ + 2^ℓ·u of ℓ preprocessed bits and a word from PRSS.
+
+use super::alloc::{Certificate, Range};
+use super::bounds::Width;
+use crate::fault::Owner;
+use crate::preprocessing::{BatchId, BitShares};
+use crate::ring::{Gr16, Ring};
+use std::fmt;
+use tkms_types::SessionId;
+use zeroize::{Zeroize, Zeroizing};
+
+/// A party's shares of the bit part of masks: Σ 2ʲ·rⱼ, and the highest bit by itself.
+pub(super) struct BitParts {
+    pub low: Zeroizing<Vec<Gr16>>,
+    pub half: Zeroizing<Vec<Gr16>>,
+}
+
+impl BitParts {
+    /// Takes ℓ bits for every mask; what is over is dropped.
+    pub fn fold(bits: &[Gr16], width: Width) -> Self {
+        let masks = bits.len() / width.mask_bits();
+        let mut parts =
+            Self { low: Zeroizing::new(Vec::with_capacity(masks)), half: Zeroizing::new(Vec::with_capacity(masks)) };
+        for bits in bits.chunks_exact(width.mask_bits()) {
+            parts.low.push(bits.iter().rev().fold(Gr16::ZERO, |sum, bit| sum + sum + *bit));
+            parts.half.extend(bits.last());
+        }
+        parts
+    }
+}
+
+/// A party's shares of whole masks.
+pub(super) struct MaskShares {
+    /// r, to be added to phases.
+    pub mask: Zeroizing<Vec<Gr16>>,
+    /// r_(ℓ−1).
+    pub half: Zeroizing<Vec<Gr16>>,
+    /// u.
+    pub top: Zeroizing<Vec<Gr16>>,
+}
+
+impl MaskShares {
+    /// Puts a top on every bit part.
+    pub fn new(parts: BitParts, top: Zeroizing<Vec<Gr16>>, width: Width) -> Self {
+        let mut mask = parts.low;
+        for (mask, top) in mask.iter_mut().zip(top.iter()) {
+            *mask += top.shifted(width.mask_bits() as u32);
+        }
+        Self { mask, half: parts.half, top }
+    }
+}
+
+/// One party's masks of one accepted batch, from its bits. Zeroed on drop and as they are taken, redacted in `Debug`.
+pub struct Stock {
+    owner: Owner,
+    batch: BatchId,
+    width: Width,
+    parts: BitParts,
+    taken: Vec<bool>,
+}
+
+/// The items of one range, for one session. Only a [`Certificate`] gets them out of a [`Stock`].
+pub struct Items {
+    pub(super) owner: Owner,
+    pub(super) width: Width,
+    pub(super) range: Range,
+    pub(super) session: SessionId,
+    pub(super) parts: BitParts,
+}
+
+/// A range that the stock cannot give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StockError {
+    /// Of another batch, empty, or past the end.
+    #[error("no items {from} to {to} of batch {batch} here")]
+    Range {
+        /// Number of the batch.
+        batch: u64,
+        /// First item.
+        from: u32,
+        /// One past the last.
+        to: u32,
+    },
+    /// Taken before.
+    #[error("an item of {from} to {to} of batch {batch} has been taken")]
+    Taken {
+        /// Number of the batch.
+        batch: u64,
+        /// First item.
+        from: u32,
+        /// One past the last.
+        to: u32,
+    },
+}
+
+impl Stock {
+    /// Folds the bits of a batch into masks, ℓ to each; bits that make no whole mask are dropped.
+    #[must_use]
+    pub fn new(owner: Owner, batch: BatchId, width: Width, bits: &BitShares<Gr16>) -> Self {
+        let parts = BitParts::fold(&bits.0, width);
+        let taken = vec![false; parts.low.len()];
+        Self { owner, batch, width, parts, taken }
+    }
+
+    /// Masks of the batch, taken ones included.
+    #[must_use]
+    pub const fn items(&self) -> usize {
+        self.taken.len()
+    }
+
+    /// Masks not taken yet.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.taken.iter().filter(|taken| !**taken).count()
+    }
+
+    /// Gives out a certified range, once, and wipes it here.
+    ///
+    /// # Errors
+    /// [`StockError`] if it is not here or has been taken.
+    pub fn take(&mut self, certificate: &Certificate) -> Result<Items, StockError> {
+        let range = *certificate.range();
+        let (batch, from, to) = (range.batch.number, range.from, range.to);
+        let place = from as usize..to as usize;
+        let here = |stock: &Self| range.batch == stock.batch && from < to && to as usize <= stock.items();
+        if !here(self) {
+            return Err(StockError::Range { batch, from, to });
+        }
+        let taken = self.taken.get_mut(place.clone()).unwrap_or_default();
+        if taken.contains(&true) {
+            return Err(StockError::Taken { batch, from, to });
+        }
+        taken.fill(true);
+        let out = |list: &mut Vec<Gr16>| {
+            let kept = list.get_mut(place.clone()).unwrap_or_default();
+            let out = Zeroizing::new(kept.to_vec());
+            kept.iter_mut().for_each(Zeroize::zeroize);
+            out
+        };
+        let parts = BitParts { low: out(&mut self.parts.low), half: out(&mut self.parts.half) };
+        Ok(Items { owner: self.owner, width: self.width, range, session: *certificate.session(), parts })
+    }
+}
+
+impl Items {
+    /// The session that they are bound to.
+    #[must_use]
+    pub const fn session(&self) -> &SessionId {
+        &self.session
+    }
+}
+
+impl fmt::Debug for Stock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stock({}, batch {}, {} of {}, redacted)", self.owner, self.batch.number, self.left(), self.items())
+    }
+}
+
+impl fmt::Debug for Items {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Items({}, {:?}, redacted)", self.owner, self.range)
+    }
+}
