@@ -7,7 +7,7 @@ use rand::{Rng, RngCore};
 use serde_json::Value;
 use tkms_fhe::params::{BLOCK_DIMENSION, BLOCK_NOISE, DIGIT_BITS, SWITCH_LOG};
 use tkms_fhe::{BinaryOp, Ciphertext, Operand, SwitchError, SwitchedSamples};
-use tkms_mpc::exact::{Ending, ExactBounds, ExactKey, OnDemand, OnDemandMsg, Reveal, Switched, Width};
+use tkms_mpc::exact::{Ending, ExactBounds, ExactKey, OnDemand, Reveal, Switched, Width};
 use tkms_mpc::machine::{Machine, Step};
 use tkms_mpc::phase::KeyShare;
 use tkms_mpc::prss::PrssKeys;

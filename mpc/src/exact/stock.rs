@@ -2,12 +2,19 @@
 
 use super::alloc::{Certificate, Range};
 use super::bounds::Width;
-use crate::fault::Owner;
+use crate::fault::{Misuse, Owner};
 use crate::preprocessing::{BatchId, BitShares};
 use crate::ring::{Gr16, Ring};
 use std::fmt;
-use tkms_types::SessionId;
+use tkms_types::{Committee, SessionId};
 use zeroize::{Zeroize, Zeroizing};
+
+/// First byte of a stored stock.
+const STORED_VERSION: u8 = 1;
+/// Bytes before the masks: version, n, party, L, u32 masks.
+const STORED_HEADER: usize = 8;
+/// Bytes of a mask: whether it is taken, and its two shares.
+const STORED_MASK: usize = 1 + 2 * Gr16::BYTES;
 
 /// A party's shares of the bit part of masks: Σ 2ʲ·rⱼ, and the highest bit by itself.
 pub(super) struct BitParts {
@@ -100,6 +107,61 @@ impl Stock {
         let parts = BitParts::fold(&bits.0, width);
         let taken = vec![false; parts.low.len()];
         Self { owner, batch, width, parts, taken }
+    }
+
+    /// The masks as bytes for the node's store, the taken ones as zeros: version, n, party, L, u32 masks, then for each
+    /// whether it is taken and 16 bytes. A node that reads them back takes nothing before its [`super::Ledger`] says so.
+    #[must_use]
+    pub fn to_secret_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let size = STORED_HEADER + STORED_MASK * self.items();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(size));
+        let Owner { party, committee } = self.owner;
+        bytes.extend([STORED_VERSION, u8::from(committee), party.number(), self.width.log_modulus() as u8]);
+        bytes.extend((self.items() as u32).to_le_bytes());
+        for ((taken, low), half) in self.taken.iter().zip(self.parts.low.iter()).zip(self.parts.half.iter()) {
+            bytes.push((*taken).into());
+            bytes.extend(Zeroizing::new(low.to_le_bytes()).iter());
+            bytes.extend(Zeroizing::new(half.to_le_bytes()).iter());
+        }
+        bytes
+    }
+
+    /// Reads what [`Self::to_secret_bytes`] writes. The store names the batch.
+    ///
+    /// # Errors
+    /// [`Misuse::Stored`] for anything else.
+    pub fn from_secret_bytes(batch: BatchId, width: Width, bytes: &[u8]) -> Result<Self, Misuse> {
+        let refused = |why| Misuse::Stored { what: "stock of masks", why };
+        let [version, n, party, log_modulus, a, b, c, d, rest @ ..] = bytes else {
+            return Err(refused("header is cut short"));
+        };
+        if *version != STORED_VERSION {
+            return Err(refused("unknown version"));
+        }
+        let committee = Committee::try_from(*n).map_err(|_| refused("no such committee"))?;
+        let party = committee.party(*party).map_err(|_| refused("not a member"))?;
+        if u32::from(*log_modulus) != width.log_modulus() {
+            return Err(refused("another modulus"));
+        }
+        let (masks, odd) = rest.as_chunks::<STORED_MASK>();
+        if masks.len() != u32::from_le_bytes([*a, *b, *c, *d]) as usize || !odd.is_empty() {
+            return Err(refused("wrong number of masks"));
+        }
+        let mut parts = BitParts {
+            low: Zeroizing::new(Vec::with_capacity(masks.len())),
+            half: Zeroizing::new(Vec::with_capacity(masks.len())),
+        };
+        let mut taken = Vec::with_capacity(masks.len());
+        for [flag, elements @ ..] in masks {
+            if *flag > 1 {
+                return Err(refused("a mask is neither taken nor not"));
+            }
+            let (low, half) = elements.split_at(Gr16::BYTES);
+            taken.push(*flag == 1);
+            parts.low.push(Gr16::read_le(low));
+            parts.half.push(Gr16::read_le(half));
+        }
+        Ok(Self { owner: Owner { party, committee }, batch, width, parts, taken })
     }
 
     /// Masks of the batch, taken ones included.

@@ -201,7 +201,7 @@ fn a_top_from_the_session_alone_would_show_the_difference_of_two_masks() {
         // |r − r'| < 2^ℓ modulo 2^L, where the tops are equal
         let near = |[a, b]: [u16; 2]| {
             let difference = a.wrapping_sub(b) & 0x7fff;
-            u32::from(difference < 1 << 10 || difference > (1 << 15) - (1 << 10))
+            u32::from(!(1 << 10..=31 << 10).contains(&difference))
         };
         near_kept += near(c([range(2 * i, 2 * i + 1), range(2 * i + 1, 2 * i + 2)]));
         near_dropped += near(c([range(2 * i, 2 * i + 1); 2]));

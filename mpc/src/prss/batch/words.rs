@@ -20,3 +20,6 @@ impl PrssKeys {
         sums
     }
 }
+
+#[cfg(test)]
+mod tests;

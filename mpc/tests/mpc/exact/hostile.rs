@@ -12,7 +12,7 @@ use tkms_mpc::machine::Machine;
 const QUARTER: i64 = 1 << 57;
 
 fn digits(world: &World, number: u64) -> Vec<u8> {
-    let shares = Run::new(number).run(world.from_stock(number), FromStock::is_done);
+    let shares = Run::new(number).run(world.start(number), FromStock::is_done);
     let shares: Vec<_> = shares.into_iter().map(|ending| ending.output.unwrap()).collect();
     let endings = Run::new(number).run(shares.iter().map(Reveal::start).collect(), Reveal::is_done);
     let mut answers: Vec<_> = endings.into_iter().map(|ending| ending.output.unwrap()).collect();
@@ -75,7 +75,7 @@ fn a_set_padding_bit_is_dropped_from_a_public_answer_and_not_from_a_users() {
     let mut world = World::new(4);
     world.encrypt(&[16 + 5, 31, 16], |_| 0);
     assert_eq!(digits(&world, 1), [5, 15, 0]);
-    let shares = Run::new(1).run(world.from_stock(1), FromStock::is_done);
+    let shares = Run::new(1).run(world.start(1), FromStock::is_done);
     let shares: Vec<_> = shares.into_iter().map(|ending| ending.output.unwrap()).collect();
     assert_eq!(world.opened(&shares), [21, 31, 16], "five bits, and no sixth");
 }
@@ -188,8 +188,8 @@ fn residues_taken_without_their_sign_would_be_seen() {
 fn a_session_is_a_function_of_its_inputs_alone() {
     // what any party sends depends on key share, samples, items and session, and on nothing that is drawn
     let world = World::new(4);
-    let first: Vec<_> = world.from_stock(1).into_iter().map(|(_, step)| step.send).collect();
-    let again: Vec<_> = World::new(4).from_stock(1).into_iter().map(|(_, step)| step.send).collect();
+    let first: Vec<_> = world.start(1).into_iter().map(|(_, step)| step.send).collect();
+    let again: Vec<_> = World::new(4).start(1).into_iter().map(|(_, step)| step.send).collect();
     assert_eq!(first, again);
     let items = world.items(1, session(2));
     let (mut machine, step) =

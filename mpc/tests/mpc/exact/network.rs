@@ -110,6 +110,8 @@ impl<O> Ending<O> {
     }
 }
 
+/// A machine with its first step.
+pub type Started<P> = (P, Step<<P as Machine>::Msg, <P as Machine>::Output>);
 type Network<M> = BTreeMap<(u64, u64), (PartyId, PartyId, M)>;
 
 impl Run {
@@ -123,11 +125,7 @@ impl Run {
     }
 
     /// Runs machines of parties 1, 2, … until nothing more is said; then time is over for those that are not done.
-    pub fn run<P: Machine>(
-        mut self,
-        started: Vec<(P, Step<P::Msg, P::Output>)>,
-        is_done: fn(&P) -> bool,
-    ) -> Vec<Ending<P::Output>>
+    pub fn run<P: Machine>(mut self, started: Vec<Started<P>>, is_done: fn(&P) -> bool) -> Vec<Ending<P::Output>>
     where
         P::Msg: Shares,
     {

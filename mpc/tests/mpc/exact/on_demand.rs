@@ -1,15 +1,13 @@
 //! The variant without stock, and the rule for falling back.
 
-use super::network::{CHEATS, Cheat, Ending as Run1, Run};
+use super::network::{CHEATS, Cheat, Ending as Run1, Run, Started};
 use super::world::{MESSAGES, SIZES, World, party, session};
 use tkms_mpc::exact::{Ending, FromStock, MessageShares, OnDemand, OnDemandMsg, Reason};
 use tkms_mpc::fault::{Evidence, StepId};
-use tkms_mpc::machine::{Machine, Step};
+use tkms_mpc::machine::Machine;
 use tkms_mpc::ring::Gr16;
 
-type Started = Vec<(OnDemand, Step<OnDemandMsg, Ending>)>;
-
-fn started(world: &World, number: u64) -> Started {
+fn started(world: &World, number: u64) -> Vec<Started<OnDemand>> {
     let parties = world.keys.iter().zip(&world.prss);
     parties.map(|(key, prss)| OnDemand::start(key, &world.samples(), &session(number), prss).unwrap()).collect()
 }
@@ -91,7 +89,7 @@ fn a_wrong_or_missing_share_of_the_bits_is_never_used_and_stock_decrypts() {
                 assert_eq!(world.opened(&shares), MESSAGES.map(u16::from));
             }
         }
-        let fallback = Run::new(9).cheat(party(2), 1, Cheat::BadShare(0)).run(world.from_stock(1), FromStock::is_done);
+        let fallback = Run::new(9).cheat(party(2), 1, Cheat::BadShare(0)).run(world.start(1), FromStock::is_done);
         let shares: Vec<_> = fallback.into_iter().filter_map(|ending| ending.output).collect();
         assert_eq!(world.opened(&shares), MESSAGES.map(u16::from), "from stock, with the liar still lying");
     }
@@ -121,9 +119,9 @@ fn masked_shares_that_come_before_the_bits_are_kept() {
     let bits: Vec<_> = all.iter().map(|(_, step)| step.send[0].msg.clone()).collect();
     // parties 2 to 4 finish among themselves and with party 1's bits; party 1 hears their last messages first
     let mut masked = Vec::new();
-    for i in 1..4 {
-        for j in (0..4).filter(|j| *j != i) {
-            masked.extend(all[i].0.receive(party(j + 1), bits[j].clone()).send);
+    for (i, (machine, _)) in all.iter_mut().enumerate().skip(1) {
+        for (j, bits) in bits.iter().enumerate().filter(|(j, _)| *j != i) {
+            masked.extend(machine.receive(party(j + 1), bits.clone()).send);
         }
     }
     assert_eq!(masked.len(), 3);
@@ -132,8 +130,8 @@ fn masked_shares_that_come_before_the_bits_are_kept() {
         assert!(late.receive(party(i + 2), outgoing.msg.clone()).output.is_none());
     }
     let mut end = None;
-    for i in 1..4 {
-        end = end.or(late.receive(party(i + 1), bits[i].clone()).output);
+    for (i, bits) in bits.iter().enumerate().skip(1) {
+        end = end.or(late.receive(party(i + 1), bits.clone()).output);
     }
     assert!(matches!(end, Some(Ending::Shares(_))));
     assert!(late.is_done());

@@ -12,7 +12,7 @@ use tkms_mpc::user::{Assurance, combine_user_shares};
 use tkms_types::{Committee, PartyId};
 
 fn shares(world: &World, number: u64) -> Vec<MessageShares> {
-    let endings = Run::new(number).run(world.from_stock(number), FromStock::is_done);
+    let endings = Run::new(number).run(world.start(number), FromStock::is_done);
     endings.into_iter().map(|ending| ending.output.unwrap()).collect()
 }
 
@@ -70,7 +70,7 @@ fn t_parties_that_cheat_in_the_masked_opening_change_nothing_and_are_named() {
         let liars = liars(&world);
         for (i, cheat) in CHEATS.into_iter().enumerate() {
             let run = liars.iter().fold(Run::new(i as u64), |run, liar| run.cheat(*liar, 1, cheat));
-            let endings = run.run(world.from_stock(1), FromStock::is_done);
+            let endings = run.run(world.start(1), FromStock::is_done);
             check_blame(&world, &endings, &liars, cheat);
             let honest = endings.into_iter().zip(world.committee.parties()).filter(|(_, p)| !liars.contains(p));
             let shares: Vec<_> = honest.map(|(ending, _)| ending.output.unwrap()).collect();
@@ -103,7 +103,7 @@ fn more_than_t_silent_parties_leave_no_output_and_giving_up_names_them_without_g
         let world = World::new(n);
         let silent: Vec<_> = (1..=world.t() + 1).map(party).collect();
         let run = silent.iter().fold(Run::new(1), |run, liar| run.cheat(*liar, 1, Cheat::Silent));
-        for ending in run.run(world.from_stock(1), FromStock::is_done).into_iter().skip(world.t() + 1) {
+        for ending in run.run(world.start(1), FromStock::is_done).into_iter().skip(world.t() + 1) {
             let abort = ending.abort.unwrap();
             assert_eq!((abort.heard, abort.needed), (2 * world.t(), 2 * world.t() + 1));
             assert_eq!(abort.silent, silent);
@@ -117,7 +117,7 @@ fn one_liar_and_t_silent_give_no_output_rather_than_a_wrong_one() {
     for n in SIZES {
         let world = World::new(n);
         let run = (1..=world.t()).fold(Run::new(1), |run, i| run.cheat(party(i), 1, Cheat::Silent));
-        let endings = run.cheat(party(n), 1, Cheat::BadShare(0)).run(world.from_stock(1), FromStock::is_done);
+        let endings = run.cheat(party(n), 1, Cheat::BadShare(0)).run(world.start(1), FromStock::is_done);
         assert!(endings[world.t()..n - 1].iter().all(|ending| ending.output.is_none()));
     }
 }
@@ -201,6 +201,36 @@ fn items_are_given_out_once_and_for_certified_ranges_only() {
 }
 
 #[test]
+fn a_stored_stock_is_read_back_with_what_is_taken_wiped_and_nothing_else_is() {
+    let world = World::new(4);
+    let mut stock = world.stock(1).remove(1);
+    let fresh = stock.to_secret_bytes();
+    stock.take(&world.certificate(1, 3, 5, session(9))).unwrap();
+    let bytes = stock.to_secret_bytes();
+    assert_eq!(bytes.len(), 8 + 17 * STOCK);
+    assert_eq!(bytes[8 + 17 * 3..8 + 17 * 5].iter().filter(|byte| **byte != 0).count(), 2, "nothing but the two marks");
+    assert_eq!((&bytes[..59], &bytes[93..]), (&fresh[..59], &fresh[93..]));
+    let read = |bytes: &[u8]| Stock::from_secret_bytes(World::batch(1), Width::PRODUCTION, bytes);
+    let mut back = read(&bytes).unwrap();
+    assert_eq!(*back.to_secret_bytes(), *bytes);
+    assert!(back.take(&world.certificate(1, 4, 6, session(8))).is_err());
+    let changed = |place: usize, byte: u8| {
+        let mut bytes = bytes.to_vec();
+        bytes[place] = byte;
+        read(&bytes).unwrap_err().to_string()
+    };
+    assert!(changed(0, 2).contains("unknown version"));
+    assert!(changed(1, 6).contains("no such committee"));
+    assert!(changed(2, 0).contains("not a member"));
+    assert!(changed(3, 14).contains("another modulus"));
+    assert!(changed(4, 65).contains("wrong number"));
+    assert!(changed(8, 2).contains("neither taken nor not"));
+    for wrong in [&bytes[..7], &bytes[..bytes.len() - 1], &[]] {
+        assert!(read(wrong).is_err());
+    }
+}
+
+#[test]
 fn bits_that_make_no_whole_mask_are_dropped() {
     let world = World::new(1);
     let owner = tkms_mpc::fault::Owner { party: party(1), committee: world.committee };
@@ -243,7 +273,7 @@ fn what_does_not_belong_together_is_refused() {
 #[test]
 fn hostile_messages_are_faults_and_never_panic() {
     let world = World::new(4);
-    let (mut machine, step) = world.from_stock(1).remove(0);
+    let (mut machine, step) = world.start(1).remove(0);
     assert_eq!(format!("{machine:?}"), "FromStock(party 1 of 4, 1 heard, done: false)");
     let stranger = machine.receive(party(13), step.send[0].msg.clone());
     assert_eq!((stranger.faults[0].culprit, stranger.faults[0].evidence), (party(13), Evidence::NotAMember));
@@ -256,7 +286,7 @@ fn hostile_messages_are_faults_and_never_panic() {
 #[test]
 fn the_same_range_and_session_send_the_same_bytes_after_a_restart() {
     let world = World::new(4);
-    let sent = |number| world.from_stock(number).into_iter().map(|(_, step)| step.send).collect::<Vec<_>>();
+    let sent = |number| world.start(number).into_iter().map(|(_, step)| step.send).collect::<Vec<_>>();
     assert_eq!(sent(1), sent(1));
     assert_ne!(sent(1), sent(2));
 }

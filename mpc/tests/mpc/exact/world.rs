@@ -1,6 +1,7 @@
 //! A dealt key, ciphertexts under it over 2⁶⁴, and the plain reference: switching by exact division, rounding with the
 //! whole key.
 
+use super::network::Started;
 use rand::Rng;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use tkms_mpc::exact::{Certificate, ExactKey, FromStock, Items, MessageShares, Range, Stock, Switched, Width};
@@ -143,10 +144,7 @@ impl World {
     }
 
     /// Every party's machine with its first step.
-    pub fn from_stock(
-        &self,
-        number: u64,
-    ) -> Vec<(FromStock, tkms_mpc::machine::Step<tkms_mpc::exact::Masked, MessageShares>)> {
+    pub fn start(&self, number: u64) -> Vec<Started<FromStock>> {
         let items = self.items(number, session(number));
         let parties = self.keys.iter().zip(&self.prss).zip(items);
         parties.map(|((key, prss), items)| FromStock::start(key, &self.samples(), items, prss).unwrap()).collect()
