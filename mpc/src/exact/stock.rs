@@ -1,5 +1,6 @@
 //! Step 4: masks r = Σ 2ʲ·rⱼ + 2^ℓ·u of ℓ preprocessed bits and a word from PRSS.
 
+use super::ExactError;
 use super::alloc::{Certificate, Range};
 use super::bounds::Width;
 use crate::fault::{Misuse, Owner};
@@ -205,6 +206,21 @@ impl Stock {
 }
 
 impl Items {
+    /// Items that a node keeps elsewhere: (Σ 2ʲ·rⱼ, r_(ℓ−1)) for each of the certified range, in order. The caller has taken
+    /// them from its store for good, and they are those of the range.
+    ///
+    /// # Errors
+    /// [`ExactError::Items`] unless there is one for each of the range.
+    pub fn new(owner: Owner, width: Width, certificate: &Certificate, pairs: &[[Gr16; 2]]) -> Result<Self, ExactError> {
+        let range = *certificate.range();
+        if pairs.len() != range.items() {
+            return Err(ExactError::Items { items: pairs.len(), blocks: range.items() });
+        }
+        let low = Zeroizing::new(pairs.iter().map(|[low, _]| *low).collect());
+        let half = Zeroizing::new(pairs.iter().map(|[_, half]| *half).collect());
+        Ok(Self { owner, width, range, session: *certificate.session(), parts: BitParts { low, half } })
+    }
+
     /// The session that they are bound to.
     #[must_use]
     pub const fn session(&self) -> &SessionId {

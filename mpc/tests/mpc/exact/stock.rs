@@ -3,11 +3,13 @@
 use super::network::{CHEATS, Cheat, Ending, Run};
 use super::world::{MESSAGES, SIZES, STOCK, World, party, session};
 use tkms_mpc::exact::{
-    Certificate, ExactError, ExactKey, FromStock, MessageShares, Range, Reveal, Stock, StockError, Switched, Width,
+    Certificate, ExactError, ExactKey, FromStock, Items, MessageShares, Range, Reveal, Stock, StockError, Switched,
+    Width,
 };
 use tkms_mpc::fault::{Evidence, Failure, Misuse};
 use tkms_mpc::machine::Machine;
 use tkms_mpc::phase::KeyShare;
+use tkms_mpc::ring::{Gr16, Ring};
 use tkms_mpc::user::{Assurance, combine_user_shares};
 use tkms_types::{Committee, PartyId};
 
@@ -231,14 +233,32 @@ fn a_stored_stock_is_read_back_with_what_is_taken_wiped_and_nothing_else_is() {
 }
 
 #[test]
+fn items_from_another_store_are_those_of_the_range_one_for_each() {
+    let world = World::new(4);
+    let certificate = world.certificate(1, 0, 6, session(1));
+    let starts = |(i, stock): (usize, Stock)| {
+        let stored = stock.to_secret_bytes();
+        let pair = |mask: &[u8]| [&mask[1..9], &mask[9..]].map(|bytes| <Gr16 as Ring>::read_le(bytes));
+        let pairs: Vec<_> = stored[8..].chunks(17).take(6).map(pair).collect();
+        let owner = world.keys[i].owner();
+        let items = |pairs| Items::new(owner, Width::PRODUCTION, &certificate, pairs);
+        assert_eq!(items(&pairs[..5]).unwrap_err(), ExactError::Items { items: 5, blocks: 6 });
+        FromStock::start(&world.keys[i], &world.samples(), items(&pairs).unwrap(), &world.prss[i]).unwrap()
+    };
+    let started: Vec<_> = world.stock(1).into_iter().enumerate().map(starts).collect();
+    let own = world.start(1);
+    assert!(started.iter().zip(&own).all(|((_, a), (_, b))| a.send == b.send));
+}
+
+#[test]
 fn bits_that_make_no_whole_mask_are_dropped() {
     let world = World::new(1);
     let owner = tkms_mpc::fault::Owner { party: party(1), committee: world.committee };
-    let bits = tkms_mpc::preprocessing::BitShares(zeroize_list(&[tkms_mpc::ring::Gr16::ONE; 29]));
+    let bits = tkms_mpc::preprocessing::BitShares(zeroize_list(&[Gr16::ONE; 29]));
     assert_eq!(Stock::new(owner, World::batch(1), Width::PRODUCTION, &bits).items(), 2);
 }
 
-fn zeroize_list(list: &[tkms_mpc::ring::Gr16]) -> zeroize::Zeroizing<Vec<tkms_mpc::ring::Gr16>> {
+fn zeroize_list(list: &[Gr16]) -> zeroize::Zeroizing<Vec<Gr16>> {
     zeroize::Zeroizing::new(list.to_vec())
 }
 
