@@ -138,7 +138,7 @@ impl Ciphertext {
         })
     }
 
-    fn blocks(&self) -> &[Block] {
+    pub(crate) fn blocks(&self) -> &[Block] {
         match &self.value {
             Value::Bool(block) => std::slice::from_ref(block.as_ref()),
             Value::Uint(radix) => radix.blocks(),

@@ -10,9 +10,12 @@ use tfhe::conformance::ParameterSetConformant;
 use tfhe::integer::oprf::OprfServerKey;
 use tfhe::integer::prelude::{IntegerRadixCiphertext, ServerKeyDefaultCMux};
 use tfhe::integer::{BooleanBlock, RadixCiphertext, U256 as Scalar};
-use tfhe::safe_serialization::safe_deserialize_conformant;
-use tfhe::{CompressedServerKey, ServerKey};
+use tfhe::safe_serialization::safe_deserialize;
+use tfhe::{CompressedServerKey, Config, ServerKey};
 use tkms_types::FheType;
+
+/// What a server key is checked against.
+type Shape = <CompressedServerKey as ParameterSetConformant>::ParameterSet;
 
 /// The second operand of a binary operation.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +80,7 @@ pub enum EvalError {
     Library(#[from] tfhe::Error),
 }
 
-/// The evaluation keys, ready for use: about 1.1 GB. Cheap to clone; all methods may run on any thread and spread
+/// The evaluation keys, ready for use: about 1.1 GB, 0.3 GB without squash key. Cheap to clone; all methods may run on any thread and spread
 /// their work over rayon's pool, so asynchronous callers put them on a blocking thread.
 #[derive(Clone)]
 pub struct Evaluator {
@@ -92,22 +95,23 @@ impl std::fmt::Debug for Evaluator {
 }
 
 impl Evaluator {
-    /// Reads a server key as `deal` made it, checks it against the parameters and expands it: some 5 s on two cores.
-    /// The caller checks the digest of the bytes.
+    /// Reads a server key as `deal` or `deal_exact` made it, checks it against the parameters and expands it: some 5 s
+    /// on two cores, 1 s without squash key. The caller checks the digest of the bytes.
     ///
     /// # Errors
     /// [`KeyError`] if the bytes are too long, malformed, of other parameters or lack a part.
     pub fn load(reader: impl Read) -> Result<Self, KeyError> {
         let what = "server key";
-        let shape = <CompressedServerKey as ParameterSetConformant>::ParameterSet::from(params::config());
-        let compressed: CompressedServerKey = safe_deserialize_conformant(reader, SERVER_KEY_BYTES, &shape)
-            .map_err(|reason| KeyError::Malformed { what, reason })?;
+        let compressed: CompressedServerKey =
+            safe_deserialize(reader, SERVER_KEY_BYTES).map_err(|reason| KeyError::Malformed { what, reason })?;
+        let fits = |config: Config| compressed.is_conformant(&Shape::from(config));
+        if !fits(params::config()) && !fits(params::exact_config()) {
+            return Err(KeyError::Parameters { what });
+        }
         // Part by part, the largest first, each compressed form dropped at once: halves the peak of memory.
         let (compute, casting, _, _, squash, _, _, random, _, tag) = compressed.into_raw_parts();
-        let missing = KeyError::Parameters { what };
-        let (Some(casting), Some(squash), Some(random)) = (casting, squash, random) else { return Err(missing) };
-        let expanded_squash = squash.decompress();
-        drop(squash);
+        let (Some(casting), Some(random)) = (casting, random) else { return Err(KeyError::Parameters { what }) };
+        let expanded_squash = squash.map(|squash| squash.decompress());
         let expanded_compute = compute.decompress();
         drop(compute);
         let key = ServerKey::from_raw_parts(
@@ -115,7 +119,7 @@ impl Evaluator {
             Some(casting.decompress()),
             None,
             None,
-            Some(expanded_squash),
+            expanded_squash,
             None,
             None,
             None,

@@ -66,7 +66,51 @@ pub struct KeySet {
     pub squash_key: SquashKey,
 }
 
-/// Makes a key set; `progress` is called before each step.
+/// Which protocols a key set is for (DESIGN.md D2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decryption {
+    /// Squashed samples: 330 MB of server key.
+    Flood,
+    /// Switched samples: no squash key, 60 MB of server key.
+    Exact,
+    /// Either.
+    Both,
+}
+
+/// The secret key under which stored ciphertexts are encrypted, for `exact`: [`params::BLOCK_DIMENSION`] bits, the GLWE
+/// key flattened in the order of a mask. Wiped on drop, redacted in `Debug`, not serialisable.
+pub struct StoredKey(Zeroizing<Vec<u64>>);
+
+impl StoredKey {
+    /// The bits, each 0 or 1.
+    #[must_use]
+    pub fn bits(&self) -> &[u64] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for StoredKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoredKey(redacted)")
+    }
+}
+
+/// A key set for the protocols asked for. The byte strings are public and go to stores as they are.
+#[derive(Debug)]
+pub struct DealtKeys {
+    /// Compressed evaluation keys for [`crate::Evaluator::load`].
+    pub server_key: Vec<u8>,
+    /// Compact public key as clients download it, in the form that old clients read too.
+    pub public_key: Vec<u8>,
+    /// Common reference string as clients download it.
+    pub crs: Vec<u8>,
+    /// To be shared among the committee, for `flood`.
+    pub squash_key: Option<SquashKey>,
+    /// To be shared among the committee, for `exact`.
+    pub stored_key: Option<StoredKey>,
+}
+
+/// Makes a key set for `flood`; `progress` is called before each step.
 ///
 /// # Errors
 /// [`KeyError`] if the library refuses to make or write a key.
@@ -80,25 +124,57 @@ pub fn deal(progress: &mut dyn FnMut(KeygenStep)) -> Result<KeySet, KeyError> {
 /// # Errors
 /// [`KeyError`] if the keys have other parameters, or the library refuses to make or write a key.
 pub fn deal_from(client_key: ClientKey, progress: &mut dyn FnMut(KeygenStep)) -> Result<KeySet, KeyError> {
+    let DealtKeys { server_key, public_key, crs, squash_key, .. } =
+        deal_for_from(Decryption::Flood, client_key, progress)?;
+    let squash_key = squash_key.ok_or(KeyError::Parameters { what: "squash key" })?;
+    Ok(KeySet { server_key, public_key, crs, squash_key })
+}
+
+/// Makes a key set for these protocols; `progress` is called before each step.
+///
+/// # Errors
+/// [`KeyError`] if the library refuses to make or write a key.
+pub fn deal_for(decryption: Decryption, progress: &mut dyn FnMut(KeygenStep)) -> Result<DealtKeys, KeyError> {
+    progress(KeygenStep::SecretKeys);
+    let config = if decryption == Decryption::Exact { params::exact_config() } else { params::config() };
+    deal_for_from(decryption, ClientKey::generate(config), progress)
+}
+
+/// As [`deal_for`], from secret keys made elsewhere with the same parameters. They are wiped afterwards.
+///
+/// # Errors
+/// [`KeyError`] if the keys have other parameters, or the library refuses to make or write a key.
+pub fn deal_for_from(
+    decryption: Decryption,
+    client_key: ClientKey,
+    progress: &mut dyn FnMut(KeygenStep),
+) -> Result<DealtKeys, KeyError> {
     progress(KeygenStep::ServerKey);
     let server_key = keys::to_bytes("server key", &CompressedServerKey::new(&client_key), SERVER_KEY_BYTES)?;
     progress(KeygenStep::PublicKey);
     let public_key = CompactPublicKey::try_new(&client_key).map_err(KeyError::Library)?;
     let public_key = keys::to_bytes("public key", &public_key, PUBLIC_KEY_BYTES)?;
     let public_key = keys::readable_by_old_clients(public_key)?;
-    let squash_key = split(client_key)?;
+    let (squash_key, stored_key) = split(client_key)?;
+    if decryption != Decryption::Exact && squash_key.is_none() {
+        return Err(KeyError::Parameters { what: "squash key" });
+    }
     progress(KeygenStep::Crs);
     let crs = CompactPkeCrs::from_config(params::config(), INPUT_BITS).map_err(KeyError::Library)?;
     let crs = keys::to_bytes("CRS", &crs, keys::CRS_BYTES)?;
-    Ok(KeySet { server_key, public_key, crs, squash_key })
+    let stored_key = (decryption != Decryption::Flood).then_some(stored_key);
+    let squash_key = squash_key.filter(|_| decryption != Decryption::Exact);
+    Ok(DealtKeys { server_key, public_key, crs, squash_key, stored_key })
 }
 
-/// Takes the squash key's bits out and wipes every secret key the library holds (it does not wipe them itself).
-fn split(client_key: ClientKey) -> Result<SquashKey, KeyError> {
+/// Takes the bits of the two keys out that a committee may share, and wipes every secret key the library holds (it does
+/// not wipe them itself).
+fn split(client_key: ClientKey) -> Result<(Option<SquashKey>, StoredKey), KeyError> {
     let (compute, public, _, squash, _, _, random, _, _) = client_key.into_raw_parts();
+    let mut stored = Zeroizing::new(Vec::new());
     if let AtomicPatternClientKey::Standard(compute) = compute.into_raw_parts().atomic_pattern {
         let (glwe, lwe, _, _) = compute.into_raw_parts();
-        glwe.into_container().zeroize();
+        stored = Zeroizing::new(glwe.into_container());
         lwe.into_container().zeroize();
     }
     if let Some((public, _)) = public {
@@ -109,12 +185,15 @@ fn split(client_key: ClientKey) -> Result<SquashKey, KeyError> {
     {
         lwe.into_container().zeroize();
     }
-    let squash = squash.ok_or(KeyError::Parameters { what: "squash key" })?;
+    if stored.len() != params::BLOCK_DIMENSION || stored.iter().any(|word| *word > 1) {
+        return Err(KeyError::Parameters { what: "key of stored ciphertexts" });
+    }
+    let Some(squash) = squash else { return Ok((None, StoredKey(stored))) };
     let words = Zeroizing::new(squash.into_raw_parts().into_raw_parts().0.into_container());
     if words.len() != params::SAMPLE_DIMENSION || words.iter().any(|word| *word > 1) {
         return Err(KeyError::Parameters { what: "squash key" });
     }
     let mut bits = Zeroizing::new(Vec::with_capacity(words.len()));
     bits.extend(words.iter().map(|word| u64::from(*word == 1)));
-    Ok(SquashKey(bits))
+    Ok((Some(SquashKey(bits)), StoredKey(stored)))
 }

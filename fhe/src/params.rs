@@ -22,7 +22,15 @@ pub const DIGIT_BITS: u32 = 4;
 /// log2 of the bound on the noise of a squashed sample. Measured noise reaches about 2^66.
 pub const SQUASH_NOISE_LOG: u32 = 70;
 /// Mask words of a stored (not squashed) LWE ciphertext.
-pub(crate) const BLOCK_DIMENSION: usize = 2048;
+pub const BLOCK_DIMENSION: usize = 2048;
+/// log2 of the modulus that stored ciphertexts are switched down to for `exact`. The bound behind it is computed in
+/// `tkms-mpc` from [`BLOCK_DIMENSION`] and [`BLOCK_NOISE`].
+pub const SWITCH_LOG: u32 = 15;
+/// Standard deviation of the noise of a clean block over Z_2^64, an upper bound: 2^49.17 by the library's formula for
+/// the output of a bootstrap, 2^49.25 here.
+pub const BLOCK_NOISE: u64 = 670_000_000_000_000;
+/// Names how ciphertexts are packed and switched: integers only, the same on every machine.
+pub const SWITCH_ARITHMETIC: &str = "pack-switch-15/v1";
 /// Bits of one block before packing.
 pub(crate) const BLOCK_BITS: usize = 2;
 
@@ -56,6 +64,8 @@ const _: () = {
     // Rounding needs |noise| < Δ/2; the committee's mask must fit in what is left (checked in `tkms-mpc`).
     assert!(SQUASH_NOISE_LOG < SAMPLE_DELTA_LOG - 1);
     assert!(COMPUTE.log2_p_fail <= -128.0);
+    // two blocks make a digit of four bits below one padding bit, and something is left for the noise
+    assert!(2 * BLOCK_BITS as u32 == DIGIT_BITS && SWITCH_LOG > DIGIT_BITS + 2 && SWITCH_LOG <= u16::BITS);
     assert!(PUBLIC_KEY.pke_params.message_modulus.0 == COMPUTE.message_modulus.0);
     assert!(PUBLIC_KEY.pke_params.carry_modulus.0 == COMPUTE.carry_modulus.0);
 };
@@ -64,9 +74,16 @@ const _: () = {
 /// (drawing it from the compute key is possible but ties the security of the two together). No compression keys:
 /// the committee takes uncompressed samples.
 pub(crate) fn config() -> Config {
+    builder().enable_noise_squashing(NoiseSquashingParameters::Classic(SQUASH)).build()
+}
+
+/// As [`config`] without noise squashing: all that `exact` needs.
+pub(crate) fn exact_config() -> Config {
+    builder().build()
+}
+
+fn builder() -> ConfigBuilder {
     ConfigBuilder::with_custom_parameters(COMPUTE)
         .use_dedicated_compact_public_key_parameters((PUBLIC_KEY.pke_params, PUBLIC_KEY.ksk_params))
-        .enable_noise_squashing(NoiseSquashingParameters::Classic(SQUASH))
         .use_dedicated_oprf_key(true)
-        .build()
 }

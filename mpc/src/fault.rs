@@ -120,6 +120,12 @@ pub enum StepId {
     Agree,
     /// Step 6 of preprocessing.md: the batch keys of a rejected batch are shown.
     Check,
+    /// Step 4a of exact-decrypt.md: the bits of a session without stock.
+    ExactBits,
+    /// Step 5 of exact-decrypt.md: opening of the masked value.
+    ExactMask,
+    /// Step 7 of exact-decrypt.md: opening of the message.
+    ExactReveal,
 }
 
 /// What shows that a peer departed from the protocol.

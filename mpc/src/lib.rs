@@ -13,6 +13,7 @@
 //! | [`vss`] | verifiable secret sharing (Ben-Or, Goldwasser, Wigderson, STOC 1988) | `docs/protocol/vss.md` |
 //! | [`prss_setup`] | PRSS keys without a dealer | `docs/protocol/prss-setup.md` |
 //! | [`preprocessing`] | random bits and triples in batches (Damgård, Nielsen, CRYPTO 2007) | `docs/protocol/preprocessing.md` |
+//! | [`exact`] | decryption without squash and flooding: masks of shared bits, linear rounding | `docs/protocol/exact-decrypt.md` |
 //! | [`bounds`] | noise, mask and message: the inequality behind every plaintext | "Correctness" |
 //!
 //! Names (context, epoch, key) are bound in the session id, `tkms_types::transcript::session_id`.
@@ -21,8 +22,10 @@
 pub mod bounds;
 pub mod broadcast;
 pub mod decrypt;
+pub mod exact;
 pub mod fault;
 pub mod machine;
+mod opening;
 pub mod phase;
 pub mod preprocessing;
 pub mod prss;

@@ -91,6 +91,11 @@ impl KeyShare {
         self.shares.len()
     }
 
+    /// The elements, for images of the share in smaller rings.
+    pub(crate) fn elements(&self) -> &[Gr128] {
+        &self.shares
+    }
+
     /// The share as bytes for the key store: version, n, party, u32 dimension, then the elements, little-endian.
     #[must_use]
     pub fn to_secret_bytes(&self) -> Zeroizing<Vec<u8>> {

@@ -16,3 +16,11 @@ pub(crate) const PRSS_ZERO: &str = "tkms/prss/zero/v1";
 pub(crate) const BATCH: &str = "tkms/preprocessing/batch/v1";
 /// Digest of a message of a batch.
 pub(crate) const BATCH_MESSAGE: &str = "tkms/preprocessing/message/v1";
+/// Tops of the masks of an exact session that takes no bits from stock.
+pub(crate) const EXACT_TOP: &str = "tkms/exact/top/v1";
+/// Tops of the masks of an exact session with bits from stock.
+pub(crate) const EXACT_MASK: &str = "tkms/exact/mask/v1";
+/// Bits of an exact session that takes none from stock.
+pub(crate) const EXACT_BITS: &str = "tkms/exact/bits/v1";
+/// Binding of a range of stock to one exact session.
+pub(crate) const EXACT_ALLOCATION: &str = "tkms/exact/alloc/v1";

@@ -15,6 +15,7 @@ pub mod request;
 pub mod samples;
 pub mod seal;
 pub mod signature;
+pub mod switched;
 mod user_key;
 pub mod user_payload;
 

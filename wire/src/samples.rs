@@ -19,7 +19,7 @@ const MAGIC: &[u8; 7] = b"TKMSLWE";
 const VERSION: u8 = 1;
 const LOG2_MODULUS: u8 = 128;
 const WORD_BYTES: usize = 16;
-const HEADER_BYTES: usize = 50;
+pub(crate) const HEADER_BYTES: usize = 50;
 
 // The widest type fits the bound that stores and nodes reserve.
 const _: () = assert!(SampleList::encoded_len(FheType::Uint256) <= limits::SAMPLES_BYTES);
@@ -72,13 +72,7 @@ impl SampleList {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER_BYTES + self.words.len() * WORD_BYTES);
-        bytes.extend_from_slice(MAGIC);
-        bytes.push(VERSION);
-        bytes.extend_from_slice(self.key_id.bytes().as_slice());
-        bytes.extend_from_slice(&[self.kind as u8, LOG2_MODULUS]);
-        // At most 64 blocks
-        bytes.extend_from_slice(&(self.blocks() as u32).to_le_bytes());
-        bytes.extend_from_slice(&self.dimension.to_le_bytes());
+        write_header(&mut bytes, self.key_id, self.kind, LOG2_MODULUS, self.dimension);
         bytes.extend(self.words.iter().flat_map(|word| word.to_le_bytes()));
         bytes
     }
@@ -90,7 +84,7 @@ impl SampleList {
     pub fn parse(bytes: &[u8]) -> Result<Self, SamplesError> {
         let (header, words) =
             bytes.split_first_chunk::<HEADER_BYTES>().ok_or(SamplesError::TooShort { found: bytes.len() })?;
-        let (key_id, kind) = parse_header(header)?;
+        let (key_id, kind) = parse_header(header, LOG2_MODULUS, DIMENSION)?;
         let expected = Self::encoded_len(kind);
         if bytes.len() != expected {
             return Err(SamplesError::Length { kind, expected, found: bytes.len() });
@@ -101,7 +95,23 @@ impl SampleList {
     }
 }
 
-fn parse_header(header: &[u8; HEADER_BYTES]) -> Result<(KeyId, FheType), SamplesError> {
+/// The header of a list, of squashed or of switched samples.
+pub(crate) fn write_header(bytes: &mut Vec<u8>, key_id: KeyId, kind: FheType, log2_modulus: u8, dimension: u32) {
+    bytes.extend_from_slice(MAGIC);
+    bytes.push(VERSION);
+    bytes.extend_from_slice(key_id.bytes().as_slice());
+    bytes.extend_from_slice(&[kind as u8, log2_modulus]);
+    // At most 64 blocks
+    bytes.extend_from_slice(&(kind.squashed_blocks() as u32).to_le_bytes());
+    bytes.extend_from_slice(&dimension.to_le_bytes());
+}
+
+/// Reads the header of a list with this modulus and dimension.
+pub(crate) fn parse_header(
+    header: &[u8; HEADER_BYTES],
+    log2_modulus: u8,
+    expected_dimension: u32,
+) -> Result<(KeyId, FheType), SamplesError> {
     let mut reader = crate::codec::Reader::new(header);
     let magic: [u8; 7] = reader.array("magic")?;
     if magic != *MAGIC {
@@ -115,7 +125,7 @@ fn parse_header(header: &[u8; HEADER_BYTES]) -> Result<(KeyId, FheType), Samples
     let number = reader.u8("type")?;
     let kind = FheType::from_number(number).ok_or(SamplesError::Type(number))?;
     let modulus = reader.u8("modulus")?;
-    if modulus != LOG2_MODULUS {
+    if modulus != log2_modulus {
         return Err(SamplesError::Modulus(modulus));
     }
     let blocks = reader.u32("blocks")?;
@@ -123,7 +133,7 @@ fn parse_header(header: &[u8; HEADER_BYTES]) -> Result<(KeyId, FheType), Samples
         return Err(SamplesError::Blocks { kind, found: blocks });
     }
     let dimension = reader.u32("dimension")?;
-    if dimension != DIMENSION {
+    if dimension != expected_dimension {
         return Err(SamplesError::Dimension(dimension));
     }
     Ok((key_id, kind))
@@ -163,7 +173,7 @@ pub enum SamplesError {
     #[error("sample list of unsupported type {0}")]
     Type(u8),
     /// Another modulus.
-    #[error("sample list with modulus 2^{0}, expected 2^{LOG2_MODULUS}")]
+    #[error("sample list with modulus 2^{0}, another is in use here")]
     Modulus(u8),
     /// Not the number of blocks of the type.
     #[error("sample list of {kind:?} states {found} blocks, expected {}", kind.squashed_blocks())]
@@ -174,7 +184,7 @@ pub enum SamplesError {
         found: u32,
     },
     /// Another dimension.
-    #[error("sample list of dimension {0}, expected {DIMENSION}")]
+    #[error("sample list of dimension {0}, another is in use here")]
     Dimension(u32),
     /// Cut short, or with something behind it.
     #[error("sample list of {kind:?} has {found} bytes, expected {expected}")]
@@ -195,6 +205,12 @@ pub enum SamplesError {
         expected: usize,
         /// Words given.
         found: usize,
+    },
+    /// A word that is not below the modulus.
+    #[error("word {place} of the sample list is not below the modulus")]
+    Word {
+        /// Its place.
+        place: usize,
     },
     /// The header's fields; cannot happen, its length is fixed.
     #[error("sample list: {0}")]

@@ -13,7 +13,7 @@ use tfhe::shortint::parameters::noise_squashing::NoiseSquashingParameters;
 use tfhe::shortint::parameters::v1_8::meta::cpu::V1_8_META_PARAM_CPU_2_2_KS_PBS_PKE_TO_SMALL_ZKV2_TUNIFORM_2M128 as META;
 use tfhe::shortint::{AtomicPatternKind, CarryModulus, MessageModulus, PBSOrder};
 use tfhe::{ClientKey, ConfigBuilder};
-use tkms_fhe::{Ciphertext, Evaluator, InputContext, KeySet, PublicKeys, deal_from};
+use tkms_fhe::{Ciphertext, DealtKeys, Decryption, Evaluator, InputContext, PublicKeys, deal_for_from};
 use tkms_types::{FheType, Plaintext};
 
 /// Bytes before the first block of a stored ciphertext.
@@ -24,7 +24,8 @@ const WORDS: usize = 2049;
 pub struct Fixture {
     /// What only tests keep: the whole secret key, to compare with tfhe's own decryption.
     pub client_key: ClientKey,
-    pub dealt: KeySet,
+    /// Made for both protocols.
+    pub dealt: DealtKeys,
     pub evaluator: Evaluator,
     pub public: PublicKeys,
 }
@@ -34,7 +35,7 @@ pub fn fixture() -> &'static Fixture {
     FIXTURE.get_or_init(|| {
         let client_key = ClientKey::generate(config());
         let mut last = Instant::now();
-        let dealt = deal_from(client_key.clone(), &mut |step| {
+        let dealt = deal_for_from(Decryption::Both, client_key.clone(), &mut |step| {
             println!("{:>6.1?} until: {step}", last.elapsed());
             last = Instant::now();
         })
@@ -53,6 +54,17 @@ pub fn fixture() -> &'static Fixture {
         );
         Fixture { client_key, dealt, evaluator, public }
     })
+}
+
+impl Fixture {
+    pub fn squash_bits(&self) -> &[u64] {
+        self.dealt.squash_key.as_ref().unwrap().bits()
+    }
+
+    /// Key of stored ciphertexts.
+    pub fn stored_bits(&self) -> &[u64] {
+        self.dealt.stored_key.as_ref().unwrap().bits()
+    }
 }
 
 /// The configuration written out again: the product's own is private to it.

@@ -1,8 +1,10 @@
 //! Key material: what is made can be read back, and nothing else can.
 
-use crate::fixture::fixture;
-use tkms_fhe::params::SAMPLE_DIMENSION;
-use tkms_fhe::{Evaluator, KeyError, PublicKeys, deal_from};
+use crate::fixture::{context, fixture, plaintext};
+use alloy_primitives::U256;
+use tkms_fhe::params::{BLOCK_DIMENSION, SAMPLE_DIMENSION};
+use tkms_fhe::{BinaryOp, Decryption, EvalError, Evaluator, KeyError, Operand, PublicKeys, deal_for, deal_from};
+use tkms_types::FheType;
 
 fn parse(public_key: &[u8], crs: &[u8]) -> KeyError {
     PublicKeys::parse(public_key, crs).err().expect("refused")
@@ -10,7 +12,7 @@ fn parse(public_key: &[u8], crs: &[u8]) -> KeyError {
 
 #[test]
 fn the_squash_key_is_4096_bits_about_half_of_them_set() {
-    let bits = fixture().dealt.squash_key.bits();
+    let bits = fixture().squash_bits();
     assert_eq!(bits.len(), SAMPLE_DIMENSION);
     assert!(bits.iter().all(|bit| *bit < 2));
     let ones = bits.iter().sum::<u64>();
@@ -19,8 +21,38 @@ fn the_squash_key_is_4096_bits_about_half_of_them_set() {
 }
 
 #[test]
-fn the_squash_key_is_redacted() {
-    assert_eq!(format!("{:?}", fixture().dealt.squash_key), "SquashKey(redacted)");
+fn the_secret_keys_are_redacted() {
+    assert_eq!(format!("{:?}", fixture().dealt.squash_key), "Some(SquashKey(redacted))");
+    assert_eq!(format!("{:?}", fixture().dealt.stored_key), "Some(StoredKey(redacted))");
+}
+
+#[test]
+fn the_key_of_stored_ciphertexts_is_2048_bits_about_half_of_them_set() {
+    let bits = fixture().stored_bits();
+    assert_eq!(bits.len(), BLOCK_DIMENSION);
+    assert!(bits.iter().all(|bit| *bit < 2));
+    // Eight standard deviations around the mean of 2048 fair bits.
+    assert!((843..=1205).contains(&bits.iter().sum::<u64>()));
+}
+
+/// Encrypts, computes and switches with nothing of the squash path.
+#[test]
+fn a_key_set_for_exact_alone_is_small_and_does_everything_but_squash() {
+    let start = std::time::Instant::now();
+    let dealt = deal_for(Decryption::Exact, &mut |_| ()).unwrap();
+    println!("{:.1?} for a key set of {} bytes of server key", start.elapsed(), dealt.server_key.len());
+    assert!(dealt.server_key.len() <= 90_000_000 && dealt.squash_key.is_none());
+    let start = std::time::Instant::now();
+    let evaluator = Evaluator::load(dealt.server_key.as_slice()).unwrap();
+    println!("{:.1?} to load it", start.elapsed());
+    let public = PublicKeys::parse_pinned(&dealt.public_key, &dealt.crs).unwrap();
+    let input = public.encrypt(&[plaintext(FheType::Uint8, U256::from(0x5a))], &context()).unwrap();
+    let a = evaluator.verify_input(&public, &input, &context()).unwrap().remove(0);
+    let sum = evaluator.binary(BinaryOp::Add, &a, Operand::Clear(U256::from(0x11))).unwrap();
+    let samples = sum.switch().unwrap();
+    let (opened, _) = crate::exact::open(&samples, dealt.stored_key.unwrap().bits());
+    assert!(opened == plaintext(FheType::Uint8, U256::from(0x6b)));
+    assert!(matches!(evaluator.squash(&sum), Err(EvalError::NoSquashKey)));
 }
 
 #[test]

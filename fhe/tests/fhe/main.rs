@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 #![allow(clippy::print_stdout, reason = "tests report what they measured")]
 
+mod exact;
 mod fixture;
 mod input;
 mod keys;

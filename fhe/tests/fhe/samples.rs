@@ -9,8 +9,8 @@ use tkms_fhe::{BinaryOp, Ciphertext, Operand, Samples};
 use tkms_types::{FheType, Plaintext};
 
 /// Opens samples with the raw key bits: the plaintext and log2 of the largest noise.
-fn open(samples: &Samples) -> (Plaintext, f64) {
-    let key = fixture().dealt.squash_key.bits();
+pub fn open(samples: &Samples) -> (Plaintext, f64) {
+    let key = fixture().squash_bits();
     assert_eq!((samples.dimension, key.len()), (SAMPLE_DIMENSION, SAMPLE_DIMENSION));
     let mut noise = 0;
     let digits: Vec<u8> = samples

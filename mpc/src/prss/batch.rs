@@ -4,6 +4,8 @@
 //! A batch has a secret of its own for every subset, by a KDF from r_A. It can be shown to all when the batch is
 //! rejected, and tells nothing about r_A or any other batch. Every kind of sharing has its own AES key and counter.
 
+mod words;
+
 use super::{KEY_BYTES, PrssKeys, Subset, held_subsets, weights};
 use crate::fault::Owner;
 use crate::ring::{DEGREE, Ring};

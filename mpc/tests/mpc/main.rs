@@ -4,6 +4,7 @@
 mod broadcast;
 mod composition;
 mod decrypt;
+mod exact;
 mod preprocessing;
 mod prss_setup;
 mod vectors;

@@ -15,4 +15,5 @@ mod proof;
 mod relayer;
 mod samples;
 mod seal;
+mod switched;
 mod user_key;

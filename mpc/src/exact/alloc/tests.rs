@@ -1,0 +1,103 @@
+use super::*;
+use tkms_types::{ContextId, EpochId, Id, KeyId};
+
+fn batch(number: u64) -> BatchId {
+    BatchId { context: ContextId::numbered(1), epoch: EpochId::numbered(1), number }
+}
+
+fn range(from: u32, to: u32) -> Range {
+    Range { batch: batch(1), from, to }
+}
+
+fn session(number: u64) -> SessionId {
+    SessionId(KeyId::numbered(number).bytes())
+}
+
+fn party(number: u8) -> PartyId {
+    PartyId::new(number).unwrap()
+}
+
+#[test]
+fn an_item_is_bound_once_for_ever() {
+    let mut ledger = Ledger::new(batch(1), 100);
+    ledger.bind(&range(10, 20), session(1)).unwrap();
+    ledger.bind(&range(10, 20), session(1)).expect("the same vote again");
+    for (from, to, item) in [(10, 20, 10), (0, 11, 10), (19, 30, 19), (12, 14, 12), (0, 100, 10), (10, 11, 10)] {
+        assert_eq!(ledger.bind(&range(from, to), session(2)), Err(AllocationError::Bound { item }));
+    }
+    assert_eq!(ledger.bind(&range(10, 19), session(1)), Err(AllocationError::Bound { item: 10 }));
+    ledger.bind(&range(20, 30), session(2)).unwrap();
+    ledger.bind(&range(0, 10), session(3)).unwrap();
+    assert_eq!(ledger.bind(&range(5, 25), session(4)), Err(AllocationError::Bound { item: 20 }));
+}
+
+#[test]
+fn a_session_has_one_range() {
+    let mut ledger = Ledger::new(batch(1), 100);
+    ledger.bind(&range(10, 20), session(1)).unwrap();
+    assert_eq!(ledger.bind(&range(40, 50), session(1)), Err(AllocationError::Session { from: 10 }));
+}
+
+#[test]
+fn ranges_outside_of_the_batch_are_refused() {
+    let mut ledger = Ledger::new(batch(1), 100);
+    for (from, to) in [(0, 0), (5, 4), (90, 101), (u32::MAX, u32::MAX), (u32::MAX, 0)] {
+        let outside = AllocationError::Outside { from, to, items: 100 };
+        assert_eq!(ledger.bind(&range(from, to), session(1)), Err(outside));
+        assert_eq!(range(from, to).items(), if to == 101 { 11 } else { 0 });
+    }
+    let other = Range { batch: batch(2), from: 0, to: 1 };
+    assert_eq!(ledger.bind(&other, session(1)), Err(AllocationError::Batch { expected: 1, found: 2 }));
+}
+
+#[test]
+fn a_certificate_takes_a_quorum_of_different_members() {
+    let committee = Committee::new(4).unwrap();
+    let certificate = |voters: &[u8]| {
+        let voters: Vec<_> = voters.iter().map(|number| party(*number)).collect();
+        Certificate::new(committee, range(0, 1), session(1), &voters)
+    };
+    for short in [&[][..], &[1, 2], &[1, 1, 2], &[1, 2, 5], &[1, 2, 13]] {
+        assert_eq!(certificate(short).unwrap_err().needed, 3);
+    }
+    let certified = certificate(&[4, 2, 1]).unwrap();
+    assert_eq!((certified.range(), certified.session()), (&range(0, 1), &session(1)));
+}
+
+/// Every way of four parties, one of them a liar that votes for all, to vote for two sessions and one range.
+#[test]
+fn no_two_sessions_are_certified_for_overlapping_ranges() {
+    let committee = Committee::new(4).unwrap();
+    for votes in 0..8u8 {
+        for liar in 1..=4u8 {
+            let honest = committee.parties().filter(|party| party.number() != liar).enumerate();
+            let mut voters = [vec![party(liar)], vec![party(liar)]];
+            for (i, honest) in honest {
+                let mut ledger = Ledger::new(batch(1), 100);
+                let first = usize::from(votes >> i & 1);
+                for wish in [first, 1 - first] {
+                    let range = range(wish as u32, 10 + wish as u32);
+                    if ledger.bind(&range, session(wish as u64)).is_ok() {
+                        voters[wish].push(honest);
+                    }
+                }
+            }
+            let made = [0, 1]
+                .map(|wish| Certificate::new(committee, range(0, 10), session(wish as u64), &voters[wish]).is_ok());
+            assert_ne!(made, [true, true], "{votes} {liar}");
+        }
+    }
+}
+
+#[test]
+fn digest_and_mask_context_name_every_part() {
+    let base = (range(0, 10).digest(&session(1)), range(0, 10).mask_context(&session(1)));
+    let other = Range { batch: batch(2), ..range(0, 10) };
+    for (range, session) in
+        [(range(1, 10), session(1)), (range(0, 9), session(1)), (other, session(1)), (range(0, 10), session(2))]
+    {
+        assert_ne!(range.digest(&session), base.0);
+        assert_ne!(range.mask_context(&session), base.1);
+    }
+    assert_ne!(base.0, base.1.0.0);
+}
