@@ -4,6 +4,7 @@
 pub mod coprocessor;
 pub mod node;
 pub mod oracle;
+pub mod schema;
 
 use alloy_primitives::{Address, B256, Bytes, address, b256};
 use k256::ecdsa::SigningKey;
