@@ -7,7 +7,7 @@
 //! | `data_dir` | – | state of one oracle and deployment |
 //! | `submitter_key_file` | – | file with the key that pays for callbacks: 64 hex digits. The only secret, and it opens nothing |
 //! | `key_dir` | fetched | directory with `public-key.bin` and `crs.bin` |
-//! | `cors_origins` | `["*"]` | origins browsers may call from |
+//! | `cors_origins` | `["*"]` | origins browsers may call from; listed ones also with cookies |
 //! | `proxies` | `[]` | addresses of our reverse proxies: their `X-Forwarded-For` says who calls |
 //! | `keys_only` | `false` | callers without an API key are turned away |
 //! | `[[api_key]]` | none | `name`, `digest` (BLAKE3-256 of the key, so this file holds no secret), `per_minute` |
@@ -145,6 +145,13 @@ impl Config {
             if config.host.iter().take(position).any(|other| other.chain_id == host.chain_id) {
                 return Err(ConfigError::Field("host.chain_id", "two entries share one chain id"));
             }
+        }
+        // One with a slash at its end would never equal what browsers send
+        let origin = |text: &String| {
+            text == "*" || Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == *text)
+        };
+        if !config.cors_origins.iter().all(origin) {
+            return Err(ConfigError::Field("cors_origins", "must be `*` or origins like https://dapp.example"));
         }
         for (position, key) in config.api_key.iter().enumerate() {
             if config.api_key.iter().take(position).any(|other| other.digest == key.digest) {

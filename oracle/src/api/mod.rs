@@ -169,11 +169,13 @@ async fn bounded(limit: Duration, request: Request, next: Next) -> Response {
 
 /// Browsers ask before they send the client's own headers (`ZAMA-SDK-VERSION`, `ZAMA-SDK-NAME`, JSON bodies).
 fn cors(origins: &[String]) -> CorsLayer {
-    let exact: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
-    let origin = if origins.iter().any(|origin| origin == "*") { AllowOrigin::any() } else { AllowOrigin::list(exact) };
+    let anybody = origins.iter().any(|origin| origin == "*");
+    let listed: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
     let exposed: [HeaderName; 4] = [header::RETRY_AFTER, header::CONTENT_RANGE, header::ACCEPT_RANGES, header::ETAG];
     CorsLayer::new()
-        .allow_origin(origin)
+        .allow_origin(if anybody { AllowOrigin::any() } else { AllowOrigin::list(listed) })
+        // For keys in cookies. Browsers send none to whom everybody may ask
+        .allow_credentials(!anybody)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(exposed)

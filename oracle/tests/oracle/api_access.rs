@@ -94,6 +94,22 @@ async fn without_a_proxy_the_header_of_one_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn listed_origins_may_send_cookies_and_others_may_not_call() {
+    let mut setup = Setup::new().await;
+    setup.top = "cors_origins = ['https://dapp.example']".into();
+    setup.start().await;
+    let call = async |origin: &str| {
+        let request = reqwest::Client::new().get(setup.url("/v2/keyurl")).header("origin", origin);
+        let headers = request.send().await.unwrap().headers().clone();
+        let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        (text("access-control-allow-origin"), text("access-control-allow-credentials"))
+    };
+    let allowed = (Some("https://dapp.example".to_owned()), Some("true".to_owned()));
+    assert_eq!(call("https://dapp.example").await, allowed);
+    assert_eq!(call("https://other.example").await.0, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_description_is_served_and_describes_routes_that_are_there() {
     let setup = Setup::running().await;
     let (found, _, served) = setup.json("/openapi.json").await;

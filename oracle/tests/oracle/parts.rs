@@ -234,6 +234,8 @@ fn configuration_names_the_field_at_fault() {
                 [[host]]\nchain_id = 1\nrpc_url = 'http://h'\ncoprocessor_urls = ['http://h']\n";
     let key = format!("[[api_key]]\nname = 'a'\ndigest = '{}'\nper_minute = 5\n", B256::ZERO);
     assert!(Config::from_toml(good).is_ok());
+    let origins = "cors_origins = ['https://dapp.example', 'http://localhost:5173']";
+    assert!(Config::from_toml(&format!("{origins}\n{good}")).is_ok());
     assert!(Config::from_toml(&format!("keys_only = true\nproxies = ['::1']\n{good}{key}")).is_ok());
     for (bad, field) in [
         (good.replace("listen = '127.0.0.1:1'", "listen = 'nowhere'"), "listen"),
@@ -243,6 +245,8 @@ fn configuration_names_the_field_at_fault() {
         (format!("{good}[limits]\nactive = 0\n"), "active"),
         (format!("{good}[limits]\nspeed = 1\n"), "speed"),
         (format!("proxies = ['localhost']\n{good}"), "proxies"),
+        (format!("cors_origins = ['https://dapp.example/']\n{good}"), "cors_origins"),
+        (format!("cors_origins = ['dapp.example']\n{good}"), "cors_origins"),
         (format!("keys_only = true\n{good}"), "keys_only"),
         (format!("{good}{key}{key}"), "api_key.digest"),
         (format!("{good}{}", key.replace("= 5", "= 0")), "per_minute"),
