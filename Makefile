@@ -7,7 +7,7 @@ SHELL := bash
 CARGO_DENY_VERSION := 0.18.4
 FORGE = tools/forge
 
-.PHONY: help setup build demo devnet test nightly lint fmt bench layers tidy
+.PHONY: help setup build demo devnet test test-web nightly lint fmt bench layers tidy
 
 help: ## shows this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ test: setup ## everything: Foundry tests, then the Rust tests with the end-to-en
 	$(FORGE) test
 	cargo build --release --workspace --all-targets
 	cargo test --release --workspace --no-fail-fast
+
+test-web: build ## the demo page in headless Chromium (Debian's, installed if missing)
+	tools/test-web
 
 nightly: setup ## as test, with deep fuzzing of the contracts and a million mutated proofs
 	$(FORGE) build

@@ -1,13 +1,15 @@
 //! The relayer's job protocol: POST, then look until the job is done.
 
 use crate::error::{Error, Result};
-use reqwest::{Response, StatusCode, header};
+use reqwest::{RequestBuilder, Response, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::fmt;
 use std::time::Duration;
 use tkms_wire::relayer::{Job, Reply};
 use tokio::time::Instant;
 use url::Url;
+use zeroize::Zeroizing;
 
 /// Longest wait for one exchange.
 const EXCHANGE: Duration = Duration::from_secs(60);
@@ -19,6 +21,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const NETWORK_FAILURES: u32 = 4;
 /// Bytes of a JSON answer: a user's, of 13 nodes, each payload twice its size in hex.
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// Where relayers of the official client's kind look for a key.
+const API_KEY_HEADER: &str = "x-api-key";
 /// Characters of a job's id.
 const JOB_CHARS: usize = 128;
 
@@ -33,13 +37,34 @@ pub struct Config {
     pub timeout: Duration,
     /// How often a user decryption is asked again for other shares, if those received do not prove the values.
     pub attempts: u32,
+    /// For relayers that want to know their callers; goes to the relayer's own address only.
+    pub api_key: Option<ApiKey>,
+}
+
+/// A key given out by a relayer's operator. Not shown in `Debug`, erased when dropped.
+#[derive(Clone)]
+pub struct ApiKey(Zeroizing<String>);
+
+impl ApiKey {
+    /// As the operator gave it.
+    #[must_use]
+    pub fn new(key: String) -> Self {
+        Self(Zeroizing::new(key))
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(…)")
+    }
 }
 
 impl Config {
     /// One second between looks, ten minutes for a job, four attempts.
     #[must_use]
     pub const fn new(relayer: Url) -> Self {
-        Self { relayer, shortest_wait: Duration::from_secs(1), timeout: Duration::from_secs(600), attempts: 4 }
+        let (shortest_wait, timeout) = (Duration::from_secs(1), Duration::from_secs(600));
+        Self { relayer, shortest_wait, timeout, attempts: 4, api_key: None }
     }
 }
 
@@ -82,7 +107,7 @@ impl Relayer {
         let deadline = Instant::now() + self.config.timeout;
         let url = self.url(path);
         let job = loop {
-            let (response, status) = self.exchange(&url, || self.client.post(&url).json(request)).await?;
+            let (response, status) = self.exchange(&url, || self.post(&url).json(request)).await?;
             let wait = self.wait(&response);
             match parse::<Reply<T>>(&url, &body(&url, response, ANSWER_BYTES).await?)? {
                 Reply::Queued { result: Some(job), .. } => break job,
@@ -93,6 +118,14 @@ impl Relayer {
             self.pause(&url, wait, deadline).await?;
         };
         self.result(path, &job, deadline).await
+    }
+
+    fn post(&self, url: &str) -> RequestBuilder {
+        let post = self.client.post(url);
+        match &self.config.api_key {
+            Some(key) => post.header(API_KEY_HEADER, key.0.as_str()),
+            None => post,
+        }
     }
 
     async fn result<T: DeserializeOwned>(&self, path: &str, job: &Job, deadline: Instant) -> Result<T> {
@@ -119,11 +152,7 @@ impl Relayer {
     }
 
     /// One exchange, again a few times if the network fails. All requests are idempotent by content.
-    async fn exchange(
-        &self,
-        url: &str,
-        request: impl Fn() -> reqwest::RequestBuilder,
-    ) -> Result<(Response, StatusCode)> {
+    async fn exchange(&self, url: &str, request: impl Fn() -> RequestBuilder) -> Result<(Response, StatusCode)> {
         let mut failures = 0;
         loop {
             match request().send().await {

@@ -17,7 +17,7 @@ mod user;
 pub use combine::{AnswerFault, Answers, Blame, UserDecryption};
 pub use encrypt::EncryptedInput;
 pub use error::{Error, Result};
-pub use http::Config;
+pub use http::{ApiKey, Config};
 pub use permit::{Permit, PermitTerms};
 pub use public::PublicDecryption;
 pub use tkms_fhe::PublicKeys;

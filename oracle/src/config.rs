@@ -7,7 +7,10 @@
 //! | `data_dir` | – | state of one oracle and deployment |
 //! | `submitter_key_file` | – | file with the key that pays for callbacks: 64 hex digits. The only secret, and it opens nothing |
 //! | `key_dir` | fetched | directory with `public-key.bin` and `crs.bin` |
-//! | `cors_origins` | `["*"]` | origins browsers may call from |
+//! | `cors_origins` | `["*"]` | origins browsers may call from; listed ones also with cookies |
+//! | `proxies` | `[]` | addresses of our reverse proxies: their `X-Forwarded-For` says who calls |
+//! | `keys_only` | `false` | callers without an API key are turned away |
+//! | `[[api_key]]` | none | `name`, `digest` (BLAKE3-256 of the key, so this file holds no secret), `per_minute` |
 //! | `[[host]]` | – | `chain_id`, `rpc_url`, `coprocessor_urls`, `poll_ms` (100), `max_fee_gwei` (500), and the two below |
 //! | `host.attesters` | none | URLs of the chain's attesters; at least a quorum where the cluster file trusts attesters |
 //! | `host.attester_timeout_ms` | 2,000 | longest wait for one attester |
@@ -17,11 +20,12 @@
 //! | `limits.keep_hours` | 24 | how long requests over HTTP are kept |
 //! | `limits.connections` | 1,024 | open connections |
 //! | `limits.user_per_minute` | 60 | user decryptions of one signer of permits |
-//! | `limits.caller_per_minute` | 600 | inputs and decryptions of one IP address; proofs of permissions likewise, apart from them |
+//! | `limits.caller_per_minute` | 600 | inputs and decryptions of one IP address (IPv6: of one /64 network); proofs of permissions likewise, apart |
 //! | `limits.all_per_minute` | 6,000 | of everybody together, each kind |
 
+use alloy_primitives::B256;
 use serde::Deserialize;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use tkms_eth::{LocalKey, SignerError};
@@ -47,9 +51,25 @@ pub struct Config {
     pub key_dir: Option<PathBuf>,
     #[serde(default = "any_origin")]
     pub cors_origins: Vec<String>,
+    #[serde(default)]
+    pub proxies: Vec<IpAddr>,
+    #[serde(default)]
+    pub keys_only: bool,
+    #[serde(default)]
+    pub api_key: Vec<ApiKey>,
     pub host: Vec<HostConfig>,
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// A key given to a caller who may ask more often than strangers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "tabled at the top of the file")]
+pub struct ApiKey {
+    pub name: String,
+    pub digest: B256,
+    pub per_minute: NonZeroU32,
 }
 
 /// One host chain.
@@ -139,6 +159,21 @@ impl Config {
             if config.host.iter().take(position).any(|other| other.chain_id == host.chain_id) {
                 return Err(ConfigError::Field("host.chain_id", "two entries share one chain id"));
             }
+        }
+        // One with a slash at its end would never equal what browsers send
+        let origin = |text: &String| {
+            text == "*" || Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == *text)
+        };
+        if !config.cors_origins.iter().all(origin) {
+            return Err(ConfigError::Field("cors_origins", "must be `*` or origins like https://dapp.example"));
+        }
+        for (position, key) in config.api_key.iter().enumerate() {
+            if config.api_key.iter().take(position).any(|other| other.digest == key.digest) {
+                return Err(ConfigError::Field("api_key.digest", "two entries are the same key"));
+            }
+        }
+        if config.keys_only && config.api_key.is_empty() {
+            return Err(ConfigError::Field("keys_only", "no API key is given: nobody could call"));
         }
         if config.public_url.cannot_be_a_base() {
             return Err(ConfigError::Field("public_url", "must be an http or https URL"));

@@ -63,7 +63,7 @@ Examples:
   tkms devnet --port-base 19000
   tkms devnet --nodes 1        centralised mode: one machine holds the key
 
-Ports: base Anvil, +1 relayer, +2 coprocessor, +3 … +6 attesters, +10·i node i (+1 its peers, +2 its health).
+Ports: base Anvil, +1 relayer, +2 coprocessor, +3 … +6 attesters, +7 demo page, +10·i node i (+1 its peers, +2 its health).
 The directory holds keys (kept for the next start), logs, cluster.json and deployment.json.")]
 pub struct DevnetArgs {
     /// Directory for keys, data and logs; data of an earlier devnet in it is removed, keys are kept

@@ -3,7 +3,7 @@
 use crate::fixture::{Answer, Relayer, Scene, handle, rng};
 use serde_json::json;
 use std::time::{Duration, Instant};
-use tkms_client::{Client, Config, Error, PublicDecryption};
+use tkms_client::{ApiKey, Client, Config, Error, PublicDecryption};
 use tkms_types::FheType;
 
 async fn ask(answers: impl IntoIterator<Item = Answer>) -> (Result<PublicDecryption, Error>, Vec<String>) {
@@ -98,6 +98,43 @@ async fn a_relayer_that_is_gone_is_an_error_soon() {
     let client = Client::new(config, Scene::new(4, &mut rng(2)).trust()).unwrap();
     let outcome = client.public_decrypt(&[handle(1, FheType::Uint8)]).await;
     assert!(matches!(outcome.unwrap_err(), Error::Http { .. }));
+}
+
+/// The first bytes a client sends to a relayer at this kind of URL. The relayer hangs up.
+async fn first_bytes(scheme: &str, api_key: Option<ApiKey>) -> Vec<u8> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("{scheme}://{}/v2", listener.local_addr().unwrap());
+    let config = Config { shortest_wait: Duration::from_millis(1), api_key, ..Config::new(base.parse().unwrap()) };
+    let client = Client::new(config, Scene::new(4, &mut rng(3)).trust()).unwrap();
+    let handles = [handle(1, FheType::Uint8)];
+    let seen = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut bytes = vec![0; 4096];
+        let length = tokio::io::AsyncReadExt::read(&mut stream, &mut bytes).await.unwrap();
+        drop((stream, listener));
+        bytes.truncate(length);
+        bytes
+    };
+    let (outcome, bytes) = tokio::join!(client.public_decrypt(&handles), seen);
+    assert!(matches!(outcome.unwrap_err(), Error::Http { .. }));
+    bytes
+}
+
+#[tokio::test]
+async fn a_relayer_behind_https_is_spoken_to_in_tls() {
+    // Handshake record of TLS 1.x
+    assert_eq!(first_bytes("https", None).await[..2], [0x16, 3]);
+}
+
+#[tokio::test]
+async fn an_api_key_is_sent_where_relayers_look_for_it_and_never_shown() {
+    let key = || ApiKey::new("secret-1".to_owned());
+    let sent = String::from_utf8(first_bytes("http", Some(key())).await).unwrap().to_lowercase();
+    assert!(sent.contains("x-api-key: secret-1"), "{sent}");
+    let without = String::from_utf8(first_bytes("http", None).await).unwrap().to_lowercase();
+    assert!(!without.contains("x-api-key"), "{without}");
+    let config = Config { api_key: Some(key()), ..Config::new("http://127.0.0.1/v2".parse().unwrap()) };
+    assert!(!format!("{config:?}").contains("secret-1"));
 }
 
 #[tokio::test]

@@ -1,14 +1,14 @@
 //! The permissions themselves, for anyone: the path of a grant to its peak in the newest final block, and that block.
 
 use super::App;
+use super::caller::Caller;
 use super::reply::Failed;
 use crate::desk::DeskError;
 use crate::host::Host;
 use crate::prove::attesters::AttesterFault;
 use crate::prove::block::ProvenBlock;
-use crate::server::Peer;
 use alloy_primitives::{Address, B256};
-use axum::extract::{ConnectInfo, Path};
+use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -117,10 +117,10 @@ pub(super) async fn anchor(app: Extension<Arc<App>>) -> Response {
 
 pub(super) async fn proof(
     app: Extension<Arc<App>>,
-    peer: ConnectInfo<Peer>,
+    caller: Caller,
     Path((handle, account)): Path<(String, String)>,
 ) -> Result<Response, Failed> {
-    app.charge_reader(peer.0)?;
+    app.charge_reader(&caller)?;
     let Some(grant) = grant(&handle, &account) else {
         return Ok(unproven(StatusCode::BAD_REQUEST, "Malformed", "a handle and an account, or `public`"));
     };

@@ -1,14 +1,14 @@
 //! `public-decrypt`, `user-decrypt`, `delegated-user-decrypt`.
 
-use super::reply::{self, Failed, accepted, ask_error, failed, no_job, queued, read, succeeded};
+use super::caller::Caller;
+use super::reply::{self, Failed, accepted, ask_error, no_job, queued, read, succeeded};
 use super::{App, labels, permit};
 use crate::clock::unix_now;
 use crate::record::{Answer, Ask, Record, State, UserItem};
-use crate::server::Peer;
 use crate::subset::served;
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path};
+use axum::extract::Path;
 use axum::response::Response;
 use std::sync::Arc;
 use tkms_types::{PublicRequest, RequestId, SessionId, UserRequest};
@@ -18,29 +18,41 @@ use tkms_wire::relayer::{
 };
 
 type Shared = Extension<Arc<App>>;
-type Caller = ConnectInfo<Peer>;
 
-pub(super) async fn post_public(app: Shared, peer: Caller, body: Body) -> Result<Response, Failed> {
-    app.charge_caller(peer.0)?;
+/// How a request ended.
+pub(super) enum Outcome {
+    Public(PublicDecryptResult),
+    User(UserDecryptResult),
+}
+
+pub(super) async fn post_public(app: Shared, caller: Caller, body: Body) -> Result<Response, Failed> {
+    Ok(accepted(accept_public(&app, &caller, body).await?.0))
+}
+
+pub(super) async fn post_user(app: Shared, caller: Caller, body: Body) -> Result<Response, Failed> {
+    Ok(accepted(accept_user(&app, &caller, body).await?.0))
+}
+
+pub(super) async fn post_delegated(app: Shared, caller: Caller, body: Body) -> Result<Response, Failed> {
+    app.charge_caller(&caller)?;
+    let body: DelegatedUserDecryptRequest = read(body, DECRYPT_BODY_BYTES).await?;
+    Ok(accepted(accept(&app, body.try_into()?).await?.0))
+}
+
+pub(super) async fn accept_public(app: &App, caller: &Caller, body: Body) -> Result<RequestId, Failed> {
+    app.charge_caller(caller)?;
     let request = PublicRequest::try_from(read::<PublicDecryptRequest>(body, DECRYPT_BODY_BYTES).await?)?;
     permit::handles(&request.handles)?;
-    let id = app.desk.accept(Ask::Public(request)).await?;
-    Ok(accepted(id.0))
+    Ok(app.desk.accept(Ask::Public(request)).await?)
 }
 
-pub(super) async fn post_user(app: Shared, peer: Caller, body: Body) -> Result<Response, Failed> {
-    app.charge_caller(peer.0)?;
+pub(super) async fn accept_user(app: &App, caller: &Caller, body: Body) -> Result<RequestId, Failed> {
+    app.charge_caller(caller)?;
     let body: UserDecryptRequest = read(body, DECRYPT_BODY_BYTES).await?;
-    accept_user(&app, body.try_into()?).await
+    accept(app, body.try_into()?).await
 }
 
-pub(super) async fn post_delegated(app: Shared, peer: Caller, body: Body) -> Result<Response, Failed> {
-    app.charge_caller(peer.0)?;
-    let body: DelegatedUserDecryptRequest = read(body, DECRYPT_BODY_BYTES).await?;
-    accept_user(&app, body.try_into()?).await
-}
-
-async fn accept_user(app: &App, request: UserRequest) -> Result<Response, Failed> {
+async fn accept(app: &App, request: UserRequest) -> Result<RequestId, Failed> {
     let user = request.user;
     let ask = Ask::User(request);
     let chain = ask.host(&app.cluster).map_err(|error| ask_error(&error))?;
@@ -49,8 +61,7 @@ async fn accept_user(app: &App, request: UserRequest) -> Result<Response, Failed
     }
     // Only now: a forged request must not use up its victim's quota.
     app.charge_user(user)?;
-    let id = app.desk.accept(ask).await?;
-    Ok(accepted(id.0))
+    Ok(app.desk.accept(ask).await?)
 }
 
 pub(super) async fn public_job(app: Shared, Path(job): Path<String>) -> Result<Response, Failed> {
@@ -67,33 +78,43 @@ pub(super) async fn delegated_job(app: Shared, Path(job): Path<String>) -> Resul
 
 async fn look(app: &App, job: &str, ours: impl Fn(&Ask) -> bool) -> Result<Response, Failed> {
     let id = RequestId(reply::job_id(job)?);
+    Ok(match outcome(app, id, ours).await? {
+        None => queued(id.0),
+        Some(Outcome::Public(result)) => succeeded(id.0, result),
+        Some(Outcome::User(result)) => succeeded(id.0, result),
+    })
+}
+
+/// How a request ended, if it has. A refusal is an error.
+pub(super) async fn outcome(app: &App, id: RequestId, ours: impl Fn(&Ask) -> bool) -> Result<Option<Outcome>, Failed> {
     let record = app.desk.on_disk(move |store| store.request(id)).await.map_err(crate::desk::DeskError::from)?;
     let record = record.filter(|record| ours(&record.ask)).ok_or_else(no_job)?;
     match &record.state {
-        State::Refused(refused) => Ok(failed(Some(id.to_string()), labels::refusal(refused))),
-        State::Done => outcome(app, id, &record),
-        State::WaitingFinality | State::WaitingCiphertext | State::Running => Ok(queued(id.0)),
+        State::Refused(refused) => Err(Failed::job(id.0, labels::refusal(refused))),
+        State::Done => answer(app, id, &record).map(Some),
+        State::WaitingFinality | State::WaitingCiphertext | State::Running => Ok(None),
     }
 }
 
-fn outcome(app: &App, id: RequestId, record: &Record) -> Result<Response, Failed> {
+fn answer(app: &App, id: RequestId, record: &Record) -> Result<Outcome, Failed> {
     match &record.answer {
-        Some(Answer::Public(answer)) => Ok(succeeded(
-            id.0,
-            PublicDecryptResult {
-                signatures: answer.signatures.iter().map(|(_, bytes)| PlainHex(bytes.clone())).collect(),
-                decrypted_value: PlainHex(answer.words.clone()),
-                extra_data: Hex(answer.extra_data.clone()),
-            },
-        )),
+        Some(Answer::Public(answer)) => Ok(Outcome::Public(PublicDecryptResult {
+            signatures: answer.signatures.iter().map(|(_, bytes)| PlainHex(bytes.clone())).collect(),
+            decrypted_value: PlainHex(answer.words.clone()),
+            extra_data: Hex(answer.extra_data.clone()),
+        })),
         Some(Answer::User(items)) => {
             let extra_data = record.ask.signed_extra_data().map_err(|error| ask_error(&error))?;
-            let chosen = served(items, app.cluster.thresholds.quorum, record.asked_again);
+            let turn = record.asked_again.saturating_add(app.turns.of(&record.ask, id));
+            let chosen = served(items, app.cluster.thresholds.quorum, turn);
             let result = chosen.into_iter().map(|item| share(item, &extra_data)).collect();
-            Ok(succeeded(id.0, UserDecryptResult { result }))
+            Ok(Outcome::User(UserDecryptResult { result }))
         }
         // A done record always has its answer; if the disk says otherwise, say so.
-        None => Err(ApiError::new(Label::InternalServerError, "the answer is missing").into()),
+        None => {
+            let message = "the answer is missing on disk: tell the operator";
+            Err(Failed::job(id.0, ApiError::new(Label::InternalServerError, message)))
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! `input-proof`.
 
 use super::App;
-use super::reply::{self, Failed, accepted, failed, no_job, queued, read, succeeded};
+use super::caller::Caller;
+use super::reply::{self, Failed, accepted, no_job, queued, read, succeeded};
 use crate::inputs::InputOutcome;
-use crate::server::Peer;
+use alloy_primitives::B256;
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path};
+use axum::extract::Path;
 use axum::response::Response;
 use std::sync::Arc;
 use tkms_types::limits::INPUT_BYTES;
@@ -18,12 +19,14 @@ const EXTRA_DATA_BYTES: usize = 128;
 /// What coprocessors call a proof that does not hold.
 const INVALID_PROOF: &str = "invalid_proof";
 
-pub(super) async fn post(app: Extension<Arc<App>>, peer: ConnectInfo<Peer>, body: Body) -> Result<Response, Failed> {
-    app.charge_caller(peer.0)?;
+pub(super) async fn post(app: Extension<Arc<App>>, caller: Caller, body: Body) -> Result<Response, Failed> {
+    Ok(accepted(accept(&app, &caller, body).await?))
+}
+
+pub(super) async fn accept(app: &App, caller: &Caller, body: Body) -> Result<B256, Failed> {
+    app.charge_caller(caller)?;
     let body: InputProofRequest = read(body, INPUT_BODY_BYTES).await?;
-    let request = check(&app, body)?;
-    let id = app.inputs.accept(request).await?;
-    Ok(accepted(id))
+    Ok(app.inputs.accept(check(app, body)?).await?)
 }
 
 fn check(app: &App, body: InputProofRequest) -> Result<InputRequest, ApiError> {
@@ -51,23 +54,25 @@ fn check(app: &App, body: InputProofRequest) -> Result<InputRequest, ApiError> {
 
 pub(super) async fn job(app: Extension<Arc<App>>, Path(job): Path<String>) -> Result<Response, Failed> {
     let id = reply::job_id(&job)?;
+    Ok(outcome(&app, id).await?.map_or_else(|| queued(id), |result| succeeded(id, result)))
+}
+
+/// How an input ended, if it has.
+pub(super) async fn outcome(app: &App, id: B256) -> Result<Option<InputProofResult>, Failed> {
     let job = app.inputs.job(id).await?.ok_or_else(no_job)?;
     let extra_data = Hex(job.extra_data);
-    let result = match job.outcome {
-        None => return Ok(queued(id)),
-        Some(InputOutcome::Verified { handles, signatures }) => InputProofResult {
-            accepted: true,
-            handles,
-            signatures: signatures.into_iter().map(Hex).collect(),
-            extra_data,
-        },
+    match job.outcome {
+        None => Ok(None),
+        Some(InputOutcome::Verified { handles, signatures }) => {
+            let signatures = signatures.into_iter().map(Hex).collect();
+            Ok(Some(InputProofResult { accepted: true, handles, signatures, extra_data }))
+        }
         Some(InputOutcome::Refused(failure)) if failure.code == INVALID_PROOF => {
-            InputProofResult { accepted: false, handles: Vec::new(), signatures: Vec::new(), extra_data }
+            let (handles, signatures) = Default::default();
+            Ok(Some(InputProofResult { accepted: false, handles, signatures, extra_data }))
         }
         Some(InputOutcome::Refused(failure)) => {
-            let error = ApiError::invalid("ciphertextWithInputVerification", failure.to_string());
-            return Ok(failed(Some(id.to_string()), error));
+            Err(Failed::job(id, ApiError::invalid("ciphertextWithInputVerification", failure.to_string())))
         }
-    };
-    Ok(succeeded(id, result))
+    }
 }

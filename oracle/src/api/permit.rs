@@ -22,7 +22,7 @@ pub(super) fn handles(handles: &[Handle]) -> Result<(), ApiError> {
     if bits > REQUEST_BITS {
         return Err(ApiError::invalid(
             "handles",
-            format!("{bits} bits in one request, at most {REQUEST_BITS} are decrypted"),
+            format!("{bits} bits in one request, at most {REQUEST_BITS} are decrypted: ask in several requests"),
         ));
     }
     Ok(())
@@ -53,7 +53,7 @@ fn contracts(request: &UserRequest) -> Result<(), ApiError> {
         }
     }
     if let Some(pair) = request.pairs.iter().find(|pair| !list.contains(&pair.contract)) {
-        return invalid(format!("{} is not named by the permit", pair.contract));
+        return invalid(format!("{} is not named by the permit: sign one that names it", pair.contract));
     }
     if request.delegator == Some(request.user) || request.delegator == Some(Address::ZERO) {
         return Err(ApiError::invalid("delegatorAddress", "is zero or the delegate"));
@@ -68,12 +68,12 @@ fn window(request: &UserRequest, chain: &HostChain, now: u64) -> Result<(), ApiE
         return invalid(format!("{days} days from {start}: a permit lasts 1 to {PERMIT_DAYS} days"));
     }
     if start > now.saturating_add(chain.clock_skew) {
-        return invalid(format!("valid from {start}, it is {now}"));
+        return invalid(format!("valid from {start}, it is {now}: ask then, or set the clock right"));
     }
     // Both bounds above keep the sum far below overflow.
     let end = start + DAY * u64::from(days);
     if now >= end {
-        return invalid(format!("expired at {end}, it is {now}"));
+        return invalid(format!("expired at {end}, it is {now}: sign a new permit"));
     }
     Ok(())
 }
@@ -86,7 +86,10 @@ fn signature(request: &UserRequest, cluster: &Cluster, chain: &HostChain) -> Res
     }
     let digest = permit_digest(request, &permit_domain(&cluster.gateway, chain.chain_id));
     if recover(digest, &request.signature) != Some(request.user) {
-        return Err(ApiError::invalid("signature", format!("is not by {} over this permit", request.user)));
+        return Err(ApiError::invalid(
+            "signature",
+            format!("is not by {} over this permit: sign it with that key for chain {}", request.user, chain.chain_id),
+        ));
     }
     Ok(())
 }

@@ -16,11 +16,28 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// An error on its way out.
 #[derive(Debug)]
-pub(super) struct Failed(ApiError);
+pub(super) struct Failed {
+    request_id: Option<B256>,
+    error: ApiError,
+    /// Seconds, where the status asks for patience.
+    retry_after: u64,
+}
+
+impl Failed {
+    /// One that goes away after so many seconds.
+    pub(super) fn after(error: ApiError, seconds: u64) -> Self {
+        Self { retry_after: seconds, ..error.into() }
+    }
+
+    /// The end of a job.
+    pub(super) fn job(id: B256, error: ApiError) -> Self {
+        Self { request_id: Some(id), ..error.into() }
+    }
+}
 
 impl From<ApiError> for Failed {
     fn from(error: ApiError) -> Self {
-        Self(error)
+        Self { request_id: None, error, retry_after: 1 }
     }
 }
 
@@ -30,12 +47,13 @@ impl From<DeskError> for Failed {
             DeskError::Ask(error) => ask_error(&error).into(),
             DeskError::Full { .. } => {
                 crate::metrics::turned_away("protocol_overload");
-                ApiError::new(Label::ProtocolOverload, error.to_string()).into()
+                ApiError::new(Label::ProtocolOverload, format!("{error}: try again in a while")).into()
             }
             DeskError::Store(_) | DeskError::Cluster(_) => {
                 // The cause is for the operator, not for callers.
                 tracing::error!(%error, "a call failed for our own reasons");
-                ApiError::new(Label::InternalServerError, "the relayer's store failed").into()
+                let message = "the relayer's store failed: tell its operator";
+                ApiError::new(Label::InternalServerError, message).into()
             }
         }
     }
@@ -52,18 +70,14 @@ pub(super) fn ask_error(error: &AskError) -> ApiError {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        failed(None, self.0)
+        let status = StatusCode::from_u16(self.error.label.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let request_id = self.request_id.map(|id| id.to_string());
+        let mut response = (status, Json(Reply::<()>::Failed { request_id, error: self.error })).into_response();
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after));
+        }
+        response
     }
-}
-
-/// An error's body under its status.
-pub(super) fn failed(request_id: Option<String>, error: ApiError) -> Response {
-    let status = StatusCode::from_u16(error.label.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = Json(Reply::<()>::Failed { request_id, error });
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        return (status, [(header::RETRY_AFTER, RETRY_AFTER)], body).into_response();
-    }
-    (status, body).into_response()
 }
 
 /// 202 to a POST: the job.
@@ -90,7 +104,10 @@ pub(super) fn succeeded<T: Serialize>(id: B256, result: T) -> Response {
 pub(super) async fn read<T: DeserializeOwned>(body: Body, limit: usize) -> Result<T, Failed> {
     let bytes = to_bytes(body, limit).await;
     let bytes = bytes.map_err(|_| {
-        ApiError::new(Label::RequestError, format!("the body is broken or has more than {limit} bytes"))
+        ApiError::new(
+            Label::RequestError,
+            format!("the body broke off or has more than {limit} bytes: send less at once"),
+        )
     })?;
     Ok(parse(&bytes, limit)?)
 }
@@ -102,5 +119,5 @@ pub(super) fn job_id(text: &str) -> Result<B256, Failed> {
 
 /// No such job under this route.
 pub(super) fn no_job() -> Failed {
-    ApiError::new(Label::NotFound, "no such job, or it has expired").into()
+    ApiError::new(Label::NotFound, "no such job under this route, or it has expired: post the request again").into()
 }

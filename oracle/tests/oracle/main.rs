@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod api;
+mod api_access;
+mod api_v1;
 mod chain;
 mod common;
 mod drive;

@@ -216,22 +216,27 @@ fn proof_is_count_signatures_and_extra_data() {
 #[test]
 fn rates_refill_with_time_and_bind_each_caller_and_all() {
     let rate = |count| NonZeroU32::new(count).unwrap();
-    let quota = Quota::new(rate(2), rate(3));
-    let now = Instant::now();
-    assert!(quota.charge(&1, now) && quota.charge(&1, now));
-    assert!(!quota.charge(&1, now), "its own rate");
-    assert!(quota.charge(&2, now));
-    assert!(!quota.charge(&3, now), "the common rate");
+    let (quota, each, now) = (Quota::new(rate(3)), rate(2), Instant::now());
+    quota.charge(&1, each, now).unwrap();
+    quota.charge(&1, each, now).unwrap();
+    quota.charge(&1, each, now).expect_err("its own rate");
+    quota.charge(&2, each, now).unwrap();
+    quota.charge(&3, each, now).expect_err("the common rate");
     let later = now + Duration::from_secs(31);
-    assert!(quota.charge(&1, later));
-    assert!(!quota.charge(&1, later));
+    quota.charge(&1, each, later).unwrap();
+    let wait = quota.charge(&1, each, later).unwrap_err();
+    assert!(wait > Duration::from_secs(28) && wait < Duration::from_secs(30), "{wait:?}");
 }
 
 #[test]
 fn configuration_names_the_field_at_fault() {
     let good = "listen = '127.0.0.1:1'\npublic_url = 'http://h'\ndata_dir = 'd'\nsubmitter_key_file = 'k'\n\
                 [[host]]\nchain_id = 1\nrpc_url = 'http://h'\ncoprocessor_urls = ['http://h']\n";
+    let key = format!("[[api_key]]\nname = 'a'\ndigest = '{}'\nper_minute = 5\n", B256::ZERO);
     assert!(Config::from_toml(good).is_ok());
+    let origins = "cors_origins = ['https://dapp.example', 'http://localhost:5173']";
+    assert!(Config::from_toml(&format!("{origins}\n{good}")).is_ok());
+    assert!(Config::from_toml(&format!("keys_only = true\nproxies = ['::1']\n{good}{key}")).is_ok());
     for (bad, field) in [
         (good.replace("listen = '127.0.0.1:1'", "listen = 'nowhere'"), "listen"),
         (good.replace("http://h'\ndata", "mailto:a'\ndata"), "public_url"),
@@ -239,6 +244,13 @@ fn configuration_names_the_field_at_fault() {
         (format!("{good}[[host]]\nchain_id = 1\nrpc_url = 'http://h'\ncoprocessor_urls = ['http://h']\n"), "chain_id"),
         (format!("{good}[limits]\nactive = 0\n"), "active"),
         (format!("{good}[limits]\nspeed = 1\n"), "speed"),
+        (format!("proxies = ['localhost']\n{good}"), "proxies"),
+        (format!("cors_origins = ['https://dapp.example/']\n{good}"), "cors_origins"),
+        (format!("cors_origins = ['dapp.example']\n{good}"), "cors_origins"),
+        (format!("keys_only = true\n{good}"), "keys_only"),
+        (format!("{good}{key}{key}"), "api_key.digest"),
+        (format!("{good}{}", key.replace("= 5", "= 0")), "per_minute"),
+        (format!("{good}{}", key.replace("0x", "0xzz")), "digest"),
         (format!("{good}poll_ms = 0\n"), "poll_ms"),
         (good.replace("data_dir = 'd'\n", ""), "data_dir"),
     ] {

@@ -46,6 +46,7 @@ fn introduce(devnet: &Devnet) {
     let deployment = &devnet.deployment;
     println!("\n  host chain   {}  (chain id {})", deployment.host_rpc_url, deployment.chain_id);
     println!("  relayer      {}", deployment.relayer_url);
+    println!("  demo page    {}", deployment.demo_url);
     for node in &deployment.nodes {
         println!(
             "  node {:<2}      {}  signer {}  pid {}",

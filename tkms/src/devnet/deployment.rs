@@ -18,6 +18,8 @@ pub struct Deployment {
     pub host_rpc_url: Url,
     /// Ends in `/v2`.
     pub relayer_url: Url,
+    /// The demo page.
+    pub demo_url: Url,
     /// Where the contracts stand.
     pub contracts: DeployedContracts,
     /// The committee.

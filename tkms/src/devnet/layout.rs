@@ -90,6 +90,12 @@ impl Ports {
         self.0 + 2
     }
 
+    /// Demo page.
+    #[must_use]
+    pub const fn web(self) -> u16 {
+        self.0 + 7
+    }
+
     /// Request API of a node.
     #[must_use]
     pub fn api(self, party: PartyId) -> u16 {

@@ -5,6 +5,7 @@ mod deployment;
 mod keys;
 mod layout;
 mod process;
+mod web;
 
 pub use deployment::{Account, DeployedContracts, DeployedNode, Deployment, Service};
 pub use layout::{Layout, Ports};
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tkms_eth::anvil::{AnvilConfig, AnvilInstance};
 use tkms_types::{Cluster, Committee, PartyId};
+use tokio::task::JoinSet;
 use url::Url;
 
 /// Seconds between blocks.
@@ -35,6 +37,8 @@ pub struct Devnet {
     layout: Layout,
     processes: Vec<Process>,
     anvil: AnvilInstance,
+    /// The demo page; ends when dropped.
+    _web: JoinSet<()>,
 }
 
 /// What is being done now, with the time since the start.
@@ -80,11 +84,13 @@ impl Devnet {
         let accounts = accounts(&anvil);
         configs::write(&layout, ports, committee, &keys, &accounts)?;
 
+        let web = web::serve(&std::path::absolute(&args.root)?, &layout.deployment(), ports.web())?;
         let mut devnet = Self {
             deployment: describe(&layout, ports, &cluster, &anvil, accounts),
             layout,
             processes: Vec::new(),
             anvil,
+            _web: web,
         };
         devnet.start_services(&program, committee, ports, progress).await?;
         devnet.fill_in_pids();
@@ -200,7 +206,7 @@ fn local_url(port: u16, path: &str) -> Url {
 fn check_ports(ports: Ports, committee: Committee) -> Result<()> {
     let highest = ports.0.checked_add(Ports::SPAN);
     ensure!(ports.0 >= 1024 && highest.is_some(), "--port-base must lie between 1024 and {}", u16::MAX - Ports::SPAN);
-    let mut used = vec![ports.anvil(), ports.relayer(), ports.coprocessor()];
+    let mut used = vec![ports.anvil(), ports.relayer(), ports.coprocessor(), ports.web()];
     used.extend((1..=ATTESTERS).map(|number| ports.attester(number)));
     used.extend(committee.parties().flat_map(|party| [ports.api(party), ports.peer(party), ports.ops(party)]));
     for port in used {
@@ -253,6 +259,7 @@ fn describe(
         gateway_chain_id: cluster.gateway.chain_id,
         host_rpc_url: anvil.endpoint_url(),
         relayer_url: local_url(ports.relayer(), "/v2"),
+        demo_url: local_url(ports.web(), "/"),
         contracts: DeployedContracts {
             acl: address(|contracts| contracts.acl),
             executor: address(|contracts| contracts.executor),

@@ -14,6 +14,7 @@ pub enum Label {
     NotAllowedOnHostAcl,
     MissingFields,
     ValidationFailed,
+    Unauthorized,
     NotFound,
     RateLimited,
     ProtocolOverload,
@@ -37,6 +38,7 @@ impl Label {
             | Self::NotAllowedOnHostAcl
             | Self::MissingFields
             | Self::ValidationFailed => 400,
+            Self::Unauthorized => 401,
             Self::NotFound => 404,
             Self::RateLimited | Self::ProtocolOverload => 429,
             Self::InternalServerError => 500,

@@ -1,12 +1,13 @@
-//! JSON of the relayer's HTTP API, version 2, as the official client speaks it (fhevm-compat §3.3).
+//! JSON of the relayer's HTTP API as the official client speaks it (fhevm-compat §3.3), versions 2 and 1.
 //!
-//! A POST is answered with 202 and a job; `GET <path>/<job>` with 202 until it is done. Requests are read strictly,
+//! In version 2 a POST is answered with 202 and a job; `GET <path>/<job>` with 202 until it is done. Requests are read strictly,
 //! unknown fields included: a field that is silently left out of a signed request would be worse than a refusal.
 //! Answers may carry more than the official client knows, which ignores it.
 
 mod error;
 mod reply;
 mod request;
+mod v1;
 
 pub use crate::{Hex, PlainHex, Quantity};
 pub use error::{ApiError, Detail, Label};
@@ -18,6 +19,7 @@ pub use request::{
     DelegatedUserDecryptRequest, InputProofRequest, Pair, PublicDecryptRequest, UserDecryptRequest, Validity,
     contracts_chain,
 };
+pub use v1::{V1FheKeyInfo, V1InputProof, V1KeyData, V1KeyUrls, V1PublicDecrypt, V1Reply};
 
 use serde::de::DeserializeOwned;
 use tkms_types::limits;

@@ -124,6 +124,52 @@ fn thirteen_nodes_are_read_with_four_absent() {
 }
 
 #[test]
+fn thirteen_nodes_are_read_with_four_wrong_shares() {
+    let mut rng = rng(10);
+    let scene = Scene::new(13, amount(), &mut rng);
+    let mut answers = scene.answers(&mut rng);
+    for wrong in [0, 5, 6, 12] {
+        answers[wrong] = wrong_share(&scene, answers[wrong].party, &mut rng);
+    }
+    assert_values(&scene, &open(&scene, &answers).unwrap());
+}
+
+#[test]
+fn thirteen_nodes_are_read_with_two_absent_and_two_wrong_shares() {
+    let mut rng = rng(11);
+    let scene = Scene::new(13, amount(), &mut rng);
+    let mut answers = scene.answers(&mut rng).split_off(2);
+    for wrong in [3, 9] {
+        answers[wrong] = wrong_share(&scene, answers[wrong].party, &mut rng);
+    }
+    assert_values(&scene, &open(&scene, &answers).unwrap());
+}
+
+#[test]
+fn five_absent_of_thirteen_are_refused() {
+    let mut rng = rng(12);
+    let scene = Scene::new(13, amount(), &mut rng);
+    open(&scene, &scene.answers(&mut rng)[5..]).unwrap_err();
+}
+
+/// Why the relayer serves another quorum to whoever asks again: this client gives up on one answer that is signed by its
+/// node and cannot be opened, however many good ones stand beside it. A quorum without that answer is read.
+#[test]
+fn one_signed_answer_that_cannot_be_opened_spoils_every_set_it_is_in() {
+    for (nodes, quorum, seed) in [(4, 3, 13), (13, 9, 14)] {
+        let mut rng = rng(seed);
+        let scene = Scene::new(nodes, amount(), &mut rng);
+        let mut answers = scene.answers(&mut rng);
+        answers[1].payload[300] ^= 0x40;
+        answers[1].signature = scene.sign(answers[1].party, &answers[1].payload);
+        open(&scene, &answers).unwrap_err();
+        open(&scene, &answers[..quorum]).unwrap_err();
+        answers.remove(1);
+        assert_values(&scene, &open(&scene, &answers[..quorum]).unwrap());
+    }
+}
+
+#[test]
 fn one_of_four_may_be_absent() {
     let (scene, answers, _) = four(4);
     for absent in 0..4 {

@@ -185,6 +185,7 @@ fn every_label_has_the_status_the_client_expects() {
             &[MalformedJson, RequestError, NotReadyForDecryption, NotAllowedOnHostAcl, MissingFields, ValidationFailed]
                 [..],
         ),
+        (401, &[Unauthorized]),
         (404, &[NotFound]),
         (429, &[RateLimited, ProtocolOverload]),
         (500, &[InternalServerError]),

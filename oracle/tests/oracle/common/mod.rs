@@ -7,6 +7,7 @@ pub mod evidence;
 pub mod host;
 pub mod node;
 pub mod oracle;
+pub mod schema;
 
 use alloy_primitives::{Address, B256, Bytes, address, b256};
 use k256::ecdsa::SigningKey;

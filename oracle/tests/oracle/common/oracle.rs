@@ -4,6 +4,7 @@ use super::attester::{ATTESTERS, FakeAttester};
 use super::coprocessor::FakeCoprocessor;
 use super::host::FakeChain;
 use super::node::FakeNode;
+use super::schema::{self, Exchange};
 use super::{CONTRACT, DELEGATOR, address_of, alice, cluster, free_port, grants, now};
 use alloy::primitives::U256;
 use merkle_acl::keys;
@@ -34,6 +35,8 @@ pub struct Setup {
     pub port: u16,
     pub rpc_url: String,
     pub limits: String,
+    /// Further lines at the top of the configuration.
+    pub top: String,
     running: Option<Running>,
 }
 
@@ -80,8 +83,8 @@ impl Setup {
             attesters.push(attester);
         }
         let dir = tempfile::tempdir().unwrap();
-        let (port, rpc_url, limits) = (free_port(), rpc_url.to_string(), String::new());
-        Self { cluster, nodes, coprocessor, attesters, chain: None, dir, port, rpc_url, limits, running: None }
+        let (port, rpc_url, limits, top) = (free_port(), rpc_url.to_string(), String::new(), String::new());
+        Self { cluster, nodes, coprocessor, attesters, chain: None, dir, port, rpc_url, limits, top, running: None }
     }
 
     pub fn chain(&self) -> &FakeChain {
@@ -98,7 +101,7 @@ impl Setup {
     pub fn config(&self, key_file: &Path) -> Config {
         let attesters: Vec<String> = self.attesters.iter().map(|attester| format!("'{}'", attester.url)).collect();
         let text = format!(
-            "listen = '127.0.0.1:{port}'\npublic_url = 'http://127.0.0.1:{port}'\ndata_dir = '{data}'\n\
+            "{top}\nlisten = '127.0.0.1:{port}'\npublic_url = 'http://127.0.0.1:{port}'\ndata_dir = '{data}'\n\
              submitter_key_file = '{key}'\n[[host]]\nchain_id = 31337\nrpc_url = '{rpc}'\n\
              coprocessor_urls = ['http://127.0.0.1:{coprocessor}']\nattesters = [{attesters}]\n\
              attester_timeout_ms = 500\n[limits]\n{limits}\n",
@@ -109,6 +112,7 @@ impl Setup {
             coprocessor = self.coprocessor.port,
             attesters = attesters.join(", "),
             limits = self.limits,
+            top = self.top,
         );
         Config::from_toml(&text).unwrap()
     }
@@ -158,12 +162,36 @@ impl Setup {
 
     /// Status, `Retry-After`, body.
     pub async fn json(&self, path: &str) -> (u16, Option<String>, Value) {
-        read(self.get(path).await.unwrap()).await
+        read("GET", path, None, self.get(path).await.unwrap()).await
     }
 
     pub async fn post(&self, path: &str, body: &str) -> (u16, Option<String>, Value) {
-        let request = reqwest::Client::new().post(self.url(path)).header("content-type", "application/json");
-        read(request.body(body.to_owned()).send().await.unwrap()).await
+        self.post_with(path, body, &[]).await
+    }
+
+    /// With further headers.
+    pub async fn post_with(&self, path: &str, body: &str, headers: &[(&str, &str)]) -> (u16, Option<String>, Value) {
+        let mut request = reqwest::Client::new().post(self.url(path)).header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        read("POST", path, Some(body), request.body(body.to_owned()).send().await.unwrap()).await
+    }
+
+    /// Status, tag and bytes of a key file.
+    pub async fn file(&self, url: &str, headers: &[(&str, &str)]) -> (u16, String, Vec<u8>) {
+        let mut request = reqwest::Client::new().get(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        let body = response.bytes().await.unwrap().to_vec();
+        let path = url.strip_prefix(&self.url("")).unwrap();
+        let exchange = Exchange { method: "GET", path, request: None, status, header: &header, body: &body };
+        schema::check(&exchange).unwrap_or_else(|why| panic!("GET {url} {status}: {why}"));
+        (status, header("etag").unwrap_or_default(), body)
     }
 
     /// Posts and returns the job.
@@ -208,10 +236,18 @@ impl Drop for Setup {
     }
 }
 
-async fn read(response: reqwest::Response) -> (u16, Option<String>, Value) {
-    let status = response.status().as_u16();
-    let retry = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+/// Reads an answer, which must be one that the published description of the API allows.
+async fn read(
+    method: &str,
+    path: &str,
+    request: Option<&str>,
+    response: reqwest::Response,
+) -> (u16, Option<String>, Value) {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     let text = response.text().await.unwrap();
+    let exchange = Exchange { method, path, request, status, header: &header, body: text.as_bytes() };
+    schema::check(&exchange).unwrap_or_else(|why| panic!("{method} {path} {status}: {why}\n{text}"));
     let body = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    (status, retry, body)
+    (status, header("retry-after"), body)
 }

@@ -1,0 +1,110 @@
+// The page: forms in, lines of the log out.
+import { Session, load } from "./token.js";
+
+const $ = (id) => document.getElementById(id);
+const started = performance.now();
+let devnet;
+let session;
+
+function say(text, kind = "") {
+  const line = document.createElement("li");
+  line.className = kind;
+  line.textContent = `${((performance.now() - started) / 1000).toFixed(1).padStart(6)} s  ${text}`;
+  $("log").append(line);
+}
+
+/** Runs the work of a form with all buttons locked, and says how it ended. */
+function onSubmit(id, work) {
+  $(id).addEventListener("submit", async (event) => {
+    event.preventDefault();
+    lock(true);
+    try {
+      await work(event.target.elements);
+    } catch (error) {
+      console.error(error);
+      say(`${id} failed: ${error.shortMessage ?? error.message}`, "error");
+    }
+    lock(false);
+  });
+}
+
+function lock(locked) {
+  for (const button of document.querySelectorAll("button")) {
+    const needs = button.form.id;
+    const ready = needs === "connect" ? devnet : needs === "mint" ? session?.mayMint : session;
+    button.disabled = locked || !ready;
+  }
+}
+
+/** One devnet has one token; the next one has other addresses in its domains. */
+function tokenKey() {
+  return `token-${devnet.deployment.contracts.decryptionVerifyingContract}`;
+}
+
+function showAccounts() {
+  // The last account pays for the oracle's transactions
+  for (const [index, { address }] of devnet.deployment.accounts.slice(0, -1).entries()) {
+    const name = `${index}: ${address.slice(0, 8)}…${address.slice(-4)}`;
+    $("account").append(new Option(name, String(index)));
+    $("to").append(new Option(name, address, index === 1, index === 1));
+  }
+  const choose = () => {
+    $("key").value = devnet.deployment.accounts[Number($("account").value)].privateKey;
+  };
+  $("account").addEventListener("change", choose);
+  choose();
+}
+
+onSubmit("connect", async () => {
+  session = await Session.open(devnet, $("key").value.trim(), localStorage.getItem(tokenKey()));
+  const isNew = localStorage.getItem(tokenKey()) !== session.address;
+  localStorage.setItem(tokenKey(), session.address);
+  $("me").textContent = `${session.me}${session.mayMint ? ", who may mint" : ""}`;
+  $("token").textContent = session.address;
+  $("balance").value = "encrypted";
+  say(`connected${isNew ? "; the token is deployed, written against @fhevm/solidity" : ""}`);
+});
+
+onSubmit("mint", async ({ amount }) => {
+  say("encrypting and proving");
+  const input = await session.encrypt(amount.value);
+  say("the coprocessor verified the proof and signed the handle");
+  await session.mint(input);
+  $("balance").value = "encrypted";
+  say("mined: minted, the amount on chain is a ciphertext");
+});
+
+onSubmit("transfer", async ({ amount, to }) => {
+  say("encrypting and proving");
+  const input = await session.encrypt(amount.value);
+  await session.transfer(to.value, input);
+  $("balance").value = "encrypted";
+  say("mined: sent, if there was enough; nobody learns whether");
+});
+
+onSubmit("reveal", async () => {
+  say("permit signed, asking the committee");
+  const value = await session.balance((error) => say(`not readable (${error.message}): asking for other shares`));
+  $("balance").value = String(value);
+  say("balance put together from the nodes' shares, here in the page");
+});
+
+onSubmit("publish", async () => {
+  say("the token asks for its total supply in the clear");
+  const { signed, onChain } = await session.publish();
+  if (signed !== onChain) throw new Error(`the committee signed ${signed}, the contract holds ${onChain}`);
+  $("supply").value = String(onChain);
+  say("signed by a quorum, verified on chain, called back");
+});
+
+lock(true);
+say("loading the client and its keys");
+try {
+  devnet = await load();
+  showAccounts();
+  say(`ready: ${devnet.deployment.nodes.length} nodes, chain ${devnet.deployment.chainId}`);
+} catch (error) {
+  console.error(error);
+  say(`the devnet does not answer: ${error.message}`, "error");
+}
+lock(false);
