@@ -1,6 +1,6 @@
 //! The worker: from announced operations to attested samples, through failures.
 
-use crate::insecure::{add, attester, binary, chain, handle, trivial, wait_for, worker};
+use crate::insecure::{WORKERS, add, attester, binary, chain, handle, trivial, wait_for, worker};
 use std::sync::atomic::Ordering;
 use tkms_coprocessor::objects::ObjectError;
 use tkms_coprocessor::store::{Action, HandleState};
@@ -41,6 +41,20 @@ async fn a_published_sum_is_computed_squashed_and_attested() {
     };
     let digest = material_digest(&statement, &chain());
     assert_eq!(tkms_types::typed_data::recover(digest, &material.signature), Some(attester().address()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn independent_operations_run_side_by_side_within_the_bound() {
+    let directory = tempfile::tempdir().unwrap();
+    let (worker, engine) = worker(directory.path());
+    let store = worker.store.clone();
+    engine.gate.store(WORKERS.get(), Ordering::SeqCst);
+    let actions = (1..=8).map(|number| trivial(number, 1)).chain([add(9, 1, 2), add(10, 9, 8)]);
+    store.apply(&actions.map(Action::Announce).collect::<Vec<_>>(), b"").unwrap();
+    let running = tokio::spawn(worker.run());
+    wait_for(&store, handle(10), |state| *state == HandleState::Computed).await;
+    running.abort();
+    assert_eq!((engine.most.load(Ordering::SeqCst), engine.computed.load(Ordering::SeqCst)), (WORKERS.get(), 10));
 }
 
 #[tokio::test]

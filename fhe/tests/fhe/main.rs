@@ -5,6 +5,7 @@
 mod fixture;
 mod input;
 mod keys;
+mod matrix;
 mod memory;
 mod old_client;
 mod ops;
