@@ -73,11 +73,11 @@ async fn an_operation_that_cannot_be_computed_stops_only_what_needs_it() {
     store.apply(&actions.map(Action::Announce), b"").unwrap();
     let running = tokio::spawn(worker.run());
     wait_for(&store, handle(6), |state| *state == HandleState::Computed).await;
-    running.abort();
     for (number, root) in [(2, 2), (3, 3), (4, 2), (5, 3)] {
-        let HandleState::Failed(failure) = store.state(handle(number)).unwrap() else { panic!("{number} lives") };
-        assert_eq!(failure.root, handle(root));
+        let failed = wait_for(&store, handle(number), |state| matches!(state, HandleState::Failed(_))).await;
+        assert!(matches!(failed, HandleState::Failed(failure) if failure.root == handle(root)), "{number}");
     }
+    running.abort();
 }
 
 #[tokio::test]
