@@ -13,7 +13,7 @@ use tkms_eth::{DigestSigner, LocalKey};
 use tkms_fhe::{Evaluator, PublicKeys};
 use tkms_types::{Cluster, Contracts, CoprocessorSet, GatewayDomain, HostChain, Id, KeyMaterial, Thresholds};
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 
 fn main() {
     // `cargo test --benches` only checks that it builds and starts

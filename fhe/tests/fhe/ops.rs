@@ -27,6 +27,20 @@ fn sums_and_membership_equal_clear_evaluation() {
 }
 
 #[test]
+fn the_bytes_of_a_sum_depend_on_the_number_of_threads_and_on_nothing_else() {
+    let [x, y] = [[1; 16], [2; 16]].map(|seed| fixture().evaluator.random(FheType::Uint64, seed).unwrap());
+    let add = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| fixture().evaluator.binary(BinaryOp::Add, &x, Operand::Encrypted(&y)).unwrap())
+    };
+    let [few, again, many] = [2, 2, 8].map(add);
+    assert_eq!(few.to_bytes(), again.to_bytes());
+    assert_eq!(settle(&few), settle(&many));
+    // The reason why the coprocessor's profile names the number: should this fail, it need not.
+    assert_ne!(few.to_bytes(), many.to_bytes());
+}
+
+#[test]
 fn random_values_follow_their_seed_and_bound() {
     let evaluator = &fixture().evaluator;
     for kind in [FheType::Bool, FheType::Uint8, FheType::Uint64] {
