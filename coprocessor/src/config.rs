@@ -3,11 +3,14 @@
 //! | field | default |
 //! |---|---|
 //! | `store_url` | the directory `objects` in `data_dir` |
+//! | `s3` | none: needed for a `store_url` of the form `s3://bucket/prefix`, and only then |
+//! | `threads` | one for each core |
 //! | `poll_ms` | 100 |
 //! | `limits.requests` | 64 |
 //! | `limits.input_queue` | 16 |
 //! | `limits.asked_squashes` | 64 |
 //! | `limits.queue` | 16,384 |
+//! | `limits.workers` | one for each core, at most 16 |
 
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -24,6 +27,8 @@ pub const CRS_FILE: &str = "crs.bin";
 
 /// Bytes of the largest configuration file read.
 const CONFIG_BYTES: u64 = 64 * 1024;
+/// Tasks run at once where the configuration does not say: more would only take memory from each other.
+const MOST_WORKERS: usize = 16;
 const POLL_MS: NonZeroU64 = NonZeroU64::new(100).expect("not zero");
 
 /// One coprocessor. Relative paths are relative to the working directory.
@@ -42,15 +47,46 @@ pub struct Config {
     pub key_dir: PathBuf,
     /// File with the secp256k1 key that signs inputs and ciphertext digests.
     pub signer_key_file: PathBuf,
-    /// Content-addressed store of ciphertexts and sample lists: a `file:` or `http:` (WebDAV) URL.
+    /// Content-addressed store of ciphertexts and sample lists: a `file:`, `s3:` or `http:` (WebDAV) URL.
     #[serde(default)]
     pub store_url: Option<Url>,
+    /// Access to the bucket of an `s3:` URL.
+    #[serde(default)]
+    pub s3: Option<S3>,
+    /// Threads that operations are computed on. The library chooses algorithms by their number and other algorithms make
+    /// other bytes, so all coprocessors of a quorum must state the same: it is part of the profile.
+    #[serde(default)]
+    pub threads: Option<NonZeroUsize>,
     /// Milliseconds between two looks at the chain.
     #[serde(default = "poll_ms")]
     pub poll_ms: NonZeroU64,
     /// Bounds on what others may make this process do at once.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// Where and as whom a bucket is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3 {
+    /// `http:` or `https:` URL of a server other than Amazon's.
+    #[serde(default)]
+    pub endpoint: Option<Url>,
+    /// Region of the bucket; other servers take any name.
+    pub region: String,
+    /// Without them the machine's role must give access.
+    #[serde(default)]
+    pub credentials: Option<S3Credentials>,
+}
+
+/// A key pair of the S3 API.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3Credentials {
+    /// The public half.
+    pub access_key_id: String,
+    /// File with the secret half.
+    pub secret_key_file: PathBuf,
 }
 
 /// Bounds; exceeding one is a refusal that says so, or makes the follower of the chain wait.
@@ -65,6 +101,8 @@ pub struct Limits {
     pub asked_squashes: NonZeroUsize,
     /// Runnable operations; beyond it no further events are read until some are computed.
     pub queue: NonZeroU64,
+    /// Operations and squashes under way at once.
+    pub workers: NonZeroUsize,
 }
 
 impl Default for Limits {
@@ -73,12 +111,19 @@ impl Default for Limits {
         const INPUT_QUEUE: NonZeroUsize = NonZeroUsize::new(16).expect("not zero");
         const ASKED_SQUASHES: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
         const QUEUE: NonZeroU64 = NonZeroU64::new(16_384).expect("not zero");
-        Self { requests: REQUESTS, input_queue: INPUT_QUEUE, asked_squashes: ASKED_SQUASHES, queue: QUEUE }
+        const WORKERS: NonZeroUsize = NonZeroUsize::new(MOST_WORKERS).expect("not zero");
+        let (requests, input_queue, asked_squashes) = (REQUESTS, INPUT_QUEUE, ASKED_SQUASHES);
+        Self { requests, input_queue, asked_squashes, queue: QUEUE, workers: cores().min(WORKERS) }
     }
 }
 
 const fn poll_ms() -> NonZeroU64 {
     POLL_MS
+}
+
+/// Cores this process may use.
+pub(crate) fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// A configuration file that cannot be used.
@@ -117,6 +162,12 @@ impl Config {
             return Err(ConfigError::TooLong { path: path.into(), bytes });
         }
         Self::parse(&std::fs::read_to_string(path).map_err(read)?)
+    }
+
+    /// Threads that operations are computed on.
+    #[must_use]
+    pub fn threads(&self) -> NonZeroUsize {
+        self.threads.unwrap_or_else(cores)
     }
 
     /// Reads TOML text.

@@ -1,8 +1,11 @@
 //! The one place where ciphertexts are computed on. Everything else moves stored bytes.
 
+use crate::config::cores;
 use crate::operation::{Expression, Operation, Right};
 use alloy_primitives::B256;
 use bytes::Bytes;
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use std::num::NonZeroUsize;
 use tkms_fhe::{
     BinaryOp, Ciphertext, CiphertextError, EvalError, Evaluator, InputContext, InputError, Operand, PublicKeys,
     UnaryOp, params,
@@ -11,8 +14,8 @@ use tkms_types::transcript::{Transcript, tags};
 use tkms_types::{FheType, Handle, HandleError, KeyId};
 use tkms_wire::samples::{SampleList, SamplesError};
 
-/// Computes on stored ciphertexts. Calls block for milliseconds to minutes and use every core. Equal arguments give
-/// equal bytes, so a call that a crash lost can be repeated.
+/// Computes on stored ciphertexts. Calls block for milliseconds to minutes, may use every core and may run side by side.
+/// Equal arguments give equal bytes, so a call that a crash lost can be repeated.
 pub trait Engine: Send + Sync + 'static {
     /// Stored form of the operation's result; `operands` as [`Operation::operands`] lists them.
     ///
@@ -72,20 +75,38 @@ pub enum EngineError {
     Input,
 }
 
-/// The engine of production: tfhe with the parameters of [`params::NAME`].
+/// The engine of production: tfhe with the parameters of [`params::NAME`], on threads of its own.
 pub struct TfheEngine {
     evaluator: Evaluator,
     keys: PublicKeys,
+    pool: ThreadPool,
 }
 
 impl TfheEngine {
-    /// From loaded keys.
-    #[must_use]
-    pub fn new(evaluator: Evaluator, keys: PublicKeys) -> Self {
-        Self { evaluator, keys }
+    /// From loaded keys. `threads` is part of the profile, see [`arithmetic`].
+    ///
+    /// # Errors
+    /// If the threads cannot be started.
+    pub fn new(evaluator: Evaluator, keys: PublicKeys, threads: NonZeroUsize) -> Result<Self, ThreadPoolBuildError> {
+        let pool = ThreadPoolBuilder::new().num_threads(threads.get()).build()?;
+        Ok(Self { evaluator, keys, pool })
     }
 
-    fn evaluate(&self, operation: &Operation, operands: &[Ciphertext]) -> Result<Ciphertext, EngineError> {
+    /// What clients encrypt with.
+    #[must_use]
+    pub const fn keys(&self) -> &PublicKeys {
+        &self.keys
+    }
+
+    /// The operation's result on ciphertexts in memory: one call of the library.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn evaluate(&self, operation: &Operation, operands: &[Ciphertext]) -> Result<Ciphertext, EngineError> {
+        self.pool.install(|| self.evaluate_here(operation, operands))
+    }
+
+    fn evaluate_here(&self, operation: &Operation, operands: &[Ciphertext]) -> Result<Ciphertext, EngineError> {
         let evaluator = &self.evaluator;
         let kind = operation.kind;
         Ok(match (&operation.expression, operands) {
@@ -130,14 +151,21 @@ impl Engine for TfheEngine {
 
     fn squash(&self, key: KeyId, kind: FheType, ciphertext: &[u8]) -> Result<Vec<u8>, EngineError> {
         let ciphertext = Ciphertext::parse(kind, ciphertext).map_err(EngineError::Stored)?;
-        let samples = self.evaluator.squash(&ciphertext)?;
+        let samples = self.pool.install(|| self.evaluator.squash(&ciphertext))?;
         Ok(SampleList::new(key, kind, samples.words)?.encode())
     }
 
     fn verify_input(&self, list: &[u8], context: &InputContext) -> Result<Vec<(FheType, Vec<u8>)>, InputError> {
-        let values = self.evaluator.verify_input(&self.keys, list, context)?;
+        let values = self.pool.install(|| self.evaluator.verify_input(&self.keys, list, context))?;
         Ok(values.into_iter().map(|value| (value.kind(), value.to_bytes())).collect())
     }
+}
+
+/// Names what decides about the bytes of a result on this machine: its floating-point arithmetic, and the number of
+/// threads, by which the library chooses how carries are propagated.
+#[must_use]
+pub fn arithmetic(threads: NonZeroUsize) -> String {
+    format!("{}, {threads} threads", tkms_fhe::arithmetic())
 }
 
 /// The profile under which digests are attested: coprocessors with equal profiles make equal bytes.
@@ -147,11 +175,12 @@ pub fn profile_of(arithmetic: &str) -> B256 {
         .bytes(arithmetic.as_bytes())
         .bytes(params::LIBRARY.as_bytes())
         .bytes(params::NAME.as_bytes())
+        .bytes(params::FORM.as_bytes())
         .finish()
 }
 
-/// Profile of this machine, for the cluster file.
+/// Profile of this machine with a thread for each core, for the cluster file.
 #[must_use]
 pub fn local_profile() -> B256 {
-    profile_of(tkms_fhe::arithmetic())
+    profile_of(&arithmetic(cores()))
 }

@@ -1,4 +1,6 @@
-//! Runs tasks one after the other: each uses every core, so two at once would only delay the more urgent one.
+//! Runs tasks side by side along the graph of dependencies: what is in the queue waits for nothing but its turn, so any
+//! of it may run, the most urgent first. Small operations do not fill all cores, and the store's reads and writes of one
+//! task run beside the computation of another.
 
 use crate::attest::Attester;
 use crate::engine::{Engine, EngineError};
@@ -7,15 +9,18 @@ use crate::objects::{Object, ObjectError, Objects};
 use crate::store::{Material, Store, StoreError, Task};
 use bytes::Bytes;
 use std::convert::Infallible;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tkms_eth::SignerError;
+use tkms_types::Handle;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 /// Pause after an error of the object store or the signer, before the next task.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The one worker.
+/// Runs tasks. Only one may run on a store.
 #[derive(Clone)]
 pub struct Worker {
     /// Where tasks come from and results go.
@@ -28,6 +33,8 @@ pub struct Worker {
     pub attester: Attester,
     /// Rung when there may be new tasks.
     pub wake: Arc<Notify>,
+    /// Tasks under way at once.
+    pub workers: NonZeroUsize,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -53,10 +60,24 @@ impl Worker {
     /// # Errors
     /// [`StoreError`].
     pub async fn run(self) -> Result<Infallible, StoreError> {
+        let mut running = JoinSet::new();
+        let mut busy: Vec<Handle> = Vec::new();
         loop {
-            match self.store.run(Store::next).await? {
-                Some(task) => self.perform(task).await?,
-                None => self.wake.notified().await,
+            while busy.len() < self.workers.get() {
+                let taken = busy.clone();
+                let Some(task) = self.store.run(move |store| store.next(&taken)).await? else { break };
+                let (handle, worker) = (task.handle(), self.clone());
+                busy.push(handle);
+                running.spawn(async move { (handle, worker.perform(task).await) });
+            }
+            metrics::running(busy.len());
+            tokio::select! {
+                Some(ended) = running.join_next() => {
+                    let (handle, outcome) = ended.map_err(|error| StoreError::Panicked(error.to_string()))?;
+                    busy.retain(|other| *other != handle);
+                    outcome?;
+                }
+                () = self.wake.notified() => {}
             }
         }
     }

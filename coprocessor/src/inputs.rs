@@ -5,13 +5,14 @@ use crate::engine::Engine;
 use crate::metrics;
 use crate::objects::{ObjectError, Objects};
 use crate::store::{Store, StoreError};
-use alloy_primitives::{Address, B256, Keccak256, U256, keccak256};
+use alloy_primitives::{Address, B256, keccak256};
 use std::sync::Arc;
 use tkms_eth::SignerError;
 use tkms_fhe::{InputContext, InputError};
 use tkms_types::limits::INPUT_BYTES;
 use tkms_types::{FheType, Handle};
 use tkms_wire::coprocessor::{InputAnswer, InputRequest};
+use tkms_wire::proof::input_handles;
 use tkms_wire::relayer::Hex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -19,9 +20,6 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 pub const EXTRA_DATA_BYTES: usize = 128;
 /// Inputs verified at once: one uses every core.
 const AT_ONCE: usize = 1;
-
-const LIST_DOMAIN: &[u8; 8] = b"ZK-w_rct";
-const HANDLE_DOMAIN: &[u8; 8] = b"ZK-w_hdl";
 
 /// Receives inputs for one chain.
 #[derive(Clone)]
@@ -33,6 +31,7 @@ pub struct Inputs {
     wake: Arc<Notify>,
     acl: Address,
     chain_id: u64,
+    queue: usize,
     waiting: Arc<Semaphore>,
     running: Arc<Semaphore>,
 }
@@ -105,6 +104,7 @@ impl Inputs {
             wake: Arc::clone(&worker.wake),
             acl,
             chain_id,
+            queue,
             waiting: Arc::new(Semaphore::new(queue)),
             running: Arc::new(Semaphore::new(AT_ONCE)),
         }
@@ -118,7 +118,12 @@ impl Inputs {
     pub async fn accept(&self, request: InputRequest) -> Result<InputAnswer, InputRefusal> {
         let outcome = self.try_accept(request).await;
         metrics::input(outcome.as_ref().map_or_else(InputRefusal::code, |_| "accepted"));
+        self.report_waiting();
         outcome
+    }
+
+    fn report_waiting(&self) {
+        metrics::inputs_waiting(self.queue.saturating_sub(self.waiting.available_permits()));
     }
 
     async fn try_accept(&self, request: InputRequest) -> Result<InputAnswer, InputRefusal> {
@@ -152,6 +157,7 @@ impl Inputs {
         context: InputContext,
     ) -> Result<Vec<Handle>, InputRefusal> {
         let place = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| InputRefusal::Busy)?;
+        self.report_waiting();
         let turn = Arc::clone(&self.running).acquire_owned().await.map_err(|_| InputRefusal::Busy)?;
         let (engine, bytes) = (Arc::clone(&self.engine), list.clone());
         // The permits go along: a caller that hangs up does not stop the computation, so it must keep its place.
@@ -173,21 +179,4 @@ fn holding<T>(permits: (OwnedSemaphorePermit, OwnedSemaphorePermit), work: impl 
     let result = work();
     drop(permits);
     result
-}
-
-/// Handles of the values of a proven list, as the official client computes them: each is the hash of the list, the
-/// position, the ACL and the chain.
-#[must_use]
-pub fn input_handles(list: &[u8], kinds: &[FheType], acl: Address, chain_id: u64) -> Vec<Handle> {
-    let list = keccak256([LIST_DOMAIN.as_slice(), list].concat());
-    let handle = |(index, kind): (u8, &FheType)| {
-        let mut hash = Keccak256::new();
-        hash.update(HANDLE_DOMAIN);
-        hash.update(list);
-        hash.update([index]);
-        hash.update(acl);
-        hash.update(U256::from(chain_id).to_be_bytes::<32>());
-        Handle::new(hash.finalize(), index, chain_id, *kind)
-    };
-    (0..Handle::COMPUTED).zip(kinds).map(handle).collect()
 }

@@ -15,6 +15,7 @@ pub mod engine;
 pub mod execute;
 pub mod follow;
 pub mod inputs;
+pub mod measure;
 pub mod metrics;
 pub mod objects;
 pub mod operation;
@@ -84,10 +85,10 @@ pub async fn run(config: Config, cluster: Cluster, shutdown: impl Future<Output 
     let signer = Arc::new(startup::signer(&config.signer_key_file)?);
     let chain = startup::chain(&config, &cluster, signer.address())?.clone();
     let files = PublicFiles::load(&config.key_dir, &cluster.key)?;
-    let attester = Attester::new(signer, &cluster, &chain, tkms_fhe::arithmetic());
+    let attester = Attester::new(signer, &cluster, &chain, &engine::arithmetic(config.threads()));
     let identity = Identity { host: chain.host_id(), key: cluster.key.id };
     let store = Arc::new(Store::open(&config.data_dir, identity, attester.profile)?);
-    let objects = Objects::open(config.store_url.as_ref(), &config.data_dir.join("objects"))?;
+    let objects = Objects::open(config.store_url.as_ref(), config.s3.as_ref(), &config.data_dir.join("objects"))?;
     let service = Service { config, cluster, chain, store, objects, attester, files, progress: Progress::default() };
     tokio::select! {
         ended = service.run() => match ended? {},
@@ -135,6 +136,7 @@ impl Service {
             engine,
             attester: self.attester.clone(),
             wake: Arc::clone(&wake),
+            workers: self.config.limits.workers,
         };
         let queue = self.config.limits.input_queue.get();
         inputs.get_or_init(|| Inputs::new(&worker, self.chain.contracts.acl, self.chain.chain_id, queue));

@@ -55,9 +55,28 @@ pub fn reorganised() {
     metrics::counter!("tkms_coprocessor_reorganisations_total").increment(1);
 }
 
+/// Whether the process is at the head of the chain with its keys loaded.
+pub fn ready(ready: bool) {
+    metrics::gauge!("tkms_coprocessor_ready").set(f64::from(u8::from(ready)));
+}
+
+/// Tasks under way.
+pub fn running(tasks: usize) {
+    metrics::gauge!("tkms_coprocessor_tasks_running").set(tasks as f64);
+}
+
+/// Inputs accepted and not yet verified.
+pub fn inputs_waiting(inputs: usize) {
+    metrics::gauge!("tkms_coprocessor_inputs_waiting").set(inputs as f64);
+}
+
 /// How full the database is.
 pub fn counts(counts: Counts) {
     metrics::gauge!("tkms_coprocessor_handles").set(counts.handles as f64);
     metrics::gauge!("tkms_coprocessor_tasks_runnable").set(counts.runnable as f64);
+    let computes = counts.runnable.saturating_sub(counts.squashes).saturating_sub(counts.postponed);
+    for (task, queued) in [("compute", computes), ("squash", counts.squashes), ("postponed", counts.postponed)] {
+        metrics::gauge!("tkms_coprocessor_queue", "task" => task).set(queued as f64);
+    }
     metrics::gauge!("tkms_coprocessor_operand_waits").set(counts.waits as f64);
 }

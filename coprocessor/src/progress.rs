@@ -46,6 +46,7 @@ impl Progress {
     /// Enters a phase; logs it if it is another one.
     pub fn enter(&self, phase: Phase) {
         let steps = matches!((&*self.0.borrow(), &phase), (Phase::CatchingUp { .. }, Phase::CatchingUp { .. }));
+        crate::metrics::ready(phase == Phase::Ready);
         let before = self.0.send_replace(phase.clone());
         if before != phase && !steps {
             tracing::info!("{phase}");

@@ -1,7 +1,7 @@
 //! What must hold before this process signs anything. Each contradiction names the field that differs.
 
 use crate::config::{CRS_FILE, Config, PUBLIC_KEY_FILE, SERVER_KEY_FILE};
-use crate::engine::{TfheEngine, local_profile};
+use crate::engine::{TfheEngine, arithmetic, profile_of};
 use crate::progress::{Phase, Progress};
 use alloy::eips::BlockId;
 use alloy::providers::Provider;
@@ -94,6 +94,9 @@ pub enum StartError {
         /// The transport's reason.
         error: String,
     },
+    /// The threads that compute.
+    #[error("the configuration's threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     /// Loading the keys panicked.
     #[error("the keys could not be loaded: {0}")]
     Panicked(#[from] tokio::task::JoinError),
@@ -119,9 +122,11 @@ pub fn chain<'c>(config: &Config, cluster: &'c Cluster, signer: Address) -> Resu
         let (field, expected) = ("chains.coprocessors.members", format!("{:?}", set.members));
         return Err(StartError::Differs { field, expected, who, found: signer.to_string() });
     }
-    if !set.profiles.contains(&local_profile()) {
+    let arithmetic = arithmetic(config.threads());
+    let profile = profile_of(&arithmetic);
+    if !set.profiles.contains(&profile) {
         let (field, expected) = ("chains.coprocessors.profiles", format!("{:?}", set.profiles));
-        let found = format!("{} ({})", local_profile(), tkms_fhe::arithmetic());
+        let found = format!("{profile} ({arithmetic})");
         return Err(StartError::Differs { field, expected, who, found });
     }
     Ok(chain)
@@ -168,9 +173,10 @@ impl PublicFiles {
 /// [`StartError`].
 pub async fn engine(config: &Config, files: &PublicFiles, key: &KeyMaterial) -> Result<TfheEngine, StartError> {
     let (path, files, expected) = (config.key_dir.join(SERVER_KEY_FILE), files.clone(), key.server_key_digest);
+    let threads = config.threads();
     tokio::task::spawn_blocking(move || {
         let keys = PublicKeys::parse(&files.public_key, &files.crs)?;
-        Ok(TfheEngine::new(evaluator(&path, expected)?, keys))
+        Ok(TfheEngine::new(evaluator(&path, expected)?, keys, threads)?)
     })
     .await?
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tables::{Names, Tables};
+use tasks::Class;
 use tkms_types::{Handle, KeyId};
 
 /// Version of the tables below. A newer database is refused.
@@ -111,8 +112,12 @@ impl Task {
 pub struct Counts {
     /// Handles announced.
     pub handles: u64,
-    /// Tasks that could run now.
+    /// Tasks that could run now, those under way included.
     pub runnable: u64,
+    /// Squashes among them.
+    pub squashes: u64,
+    /// Those among them that met an error of the store.
+    pub postponed: u64,
     /// Pairs of an operation and an operand it waits for.
     pub waits: u64,
 }
@@ -289,17 +294,20 @@ impl Store {
         tables::state(&operations, &materials, self.names, handle)
     }
 
-    /// The most urgent task. It stays in the queue until it is settled.
+    /// The most urgent task on a handle that is not in `busy`. It stays in the queue until it is settled.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn next(&self) -> Result<Option<Task>, StoreError> {
+    pub fn next(&self, busy: &[Handle]) -> Result<Option<Task>, StoreError> {
         let transaction = self.database.begin_read()?;
-        let queue = transaction.open_table(tables::QUEUE)?;
-        let Some(first) = queue.first()? else { return Ok(None) };
-        let (handle, job) = tasks::queued(first.1.value())?;
-        let operations = transaction.open_table(tables::OPERATIONS)?;
-        tasks::task(&operations, handle, job).map(Some)
+        for entry in transaction.open_table(tables::QUEUE)?.iter()? {
+            let (handle, job) = tasks::queued(entry?.1.value())?;
+            if !busy.contains(&handle) {
+                let operations = transaction.open_table(tables::OPERATIONS)?;
+                return tasks::task(&operations, handle, job).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// Records the ciphertext of a handle and wakes what waits for it.
@@ -365,9 +373,15 @@ impl Store {
     /// [`StoreError`].
     pub fn counts(&self) -> Result<Counts, StoreError> {
         let transaction = self.database.begin_read()?;
+        let queue = transaction.open_table(tables::QUEUE)?;
+        let count = |first: Class, last: Class| -> Result<u64, StoreError> {
+            Ok(queue.range((first as u8, 0)..=(last as u8, u64::MAX))?.count() as u64)
+        };
         Ok(Counts {
             handles: transaction.open_table(tables::OPERATIONS)?.len()?,
-            runnable: transaction.open_table(tables::QUEUE)?.len()?,
+            runnable: queue.len()?,
+            squashes: count(Class::Squash, Class::AskedSquash)?,
+            postponed: count(Class::Postponed, Class::Postponed)?,
             waits: transaction.open_multimap_table(tables::WAITERS)?.len()?,
         })
     }

@@ -15,6 +15,9 @@ impl Evaluator {
     /// [`EvalError`] if the operation does not take such operands.
     pub fn binary(&self, op: BinaryOp, left: &Ciphertext, right: Operand<'_>) -> Result<Ciphertext, EvalError> {
         let kind = left.kind();
+        if !op.takes(kind) {
+            return Err(unsupported(&op, kind));
+        }
         match (&left.value, right) {
             (Value::Uint(a), Operand::Clear(value)) => self.with_scalar(op, kind, a, truncate(kind, value)),
             (Value::Bool(a), Operand::Clear(value)) => {
@@ -67,10 +70,10 @@ impl Evaluator {
             BinaryOp::Xor => key.bitxor_parallelized(a, b),
             BinaryOp::Min => key.min_parallelized(a, b),
             BinaryOp::Max => key.max_parallelized(a, b),
-            BinaryOp::Shl => key.left_shift_parallelized(a, &self.amount(op, kind, b)?),
-            BinaryOp::Shr => key.right_shift_parallelized(a, &self.amount(op, kind, b)?),
-            BinaryOp::Rotl => key.rotate_left_parallelized(a, &self.amount(op, kind, b)?),
-            BinaryOp::Rotr => key.rotate_right_parallelized(a, &self.amount(op, kind, b)?),
+            BinaryOp::Shl => key.left_shift_parallelized(a, &self.amount(kind, b)),
+            BinaryOp::Shr => key.right_shift_parallelized(a, &self.amount(kind, b)),
+            BinaryOp::Rotl => key.rotate_left_parallelized(a, &self.amount(kind, b)),
+            BinaryOp::Rotr => key.rotate_right_parallelized(a, &self.amount(kind, b)),
         };
         Ok(Ciphertext::uint(kind, radix))
     }
@@ -88,7 +91,7 @@ impl Evaluator {
         if value.is_zero() && matches!(op, BinaryOp::Div | BinaryOp::Rem) {
             return Err(EvalError::DivisionByZero(kind));
         }
-        let amount = || shift_bits(op, kind).map(|bits| value.as_limbs()[0] & ((1 << bits) - 1));
+        let amount = || value.as_limbs()[0] & ((1 << shift_bits(kind)) - 1);
         let radix = match op {
             BinaryOp::Eq => return bool(key.scalar_eq_parallelized(a, b)),
             BinaryOp::Ne => return bool(key.scalar_ne_parallelized(a, b)),
@@ -106,28 +109,28 @@ impl Evaluator {
             BinaryOp::Xor => key.scalar_bitxor_parallelized(a, b),
             BinaryOp::Min => key.scalar_min_parallelized(a, b),
             BinaryOp::Max => key.scalar_max_parallelized(a, b),
-            BinaryOp::Shl => key.scalar_left_shift_parallelized(a, amount()?),
-            BinaryOp::Shr => key.scalar_right_shift_parallelized(a, amount()?),
-            BinaryOp::Rotl => key.scalar_rotate_left_parallelized(a, amount()?),
-            BinaryOp::Rotr => key.scalar_rotate_right_parallelized(a, amount()?),
+            BinaryOp::Shl => key.scalar_left_shift_parallelized(a, amount()),
+            BinaryOp::Shr => key.scalar_right_shift_parallelized(a, amount()),
+            BinaryOp::Rotl => key.scalar_rotate_left_parallelized(a, amount()),
+            BinaryOp::Rotr => key.scalar_rotate_right_parallelized(a, amount()),
         };
         Ok(Ciphertext::uint(kind, radix))
     }
 
     /// An encrypted shift amount modulo the width of the shifted type: its low bits. tfhe alone would give zero for
     /// an amount that exceeds the width.
-    fn amount(&self, op: BinaryOp, kind: FheType, amount: &RadixCiphertext) -> Result<RadixCiphertext, EvalError> {
-        let bits = shift_bits(op, kind)?;
+    fn amount(&self, kind: FheType, amount: &RadixCiphertext) -> RadixCiphertext {
+        let bits = shift_bits(kind);
         let blocks = bits.div_ceil(BLOCK_BITS as u32) as usize;
         let low = self.compute().cast_to_unsigned(amount.clone(), blocks);
         if bits.is_multiple_of(BLOCK_BITS as u32) {
-            return Ok(low);
+            return low;
         }
-        Ok(self.compute().scalar_bitand_parallelized(&low, (1u64 << bits) - 1))
+        self.compute().scalar_bitand_parallelized(&low, (1u64 << bits) - 1)
     }
 }
 
-/// Bits of a shift amount; addresses have no power-of-two width and are never shifted.
-fn shift_bits(op: BinaryOp, kind: FheType) -> Result<u32, EvalError> {
-    if kind.bits().is_power_of_two() { Ok(kind.bits().ilog2()) } else { Err(unsupported(&op, kind)) }
+/// Bits of a shift amount: every type that is shifted has a power of two as its width.
+const fn shift_bits(kind: FheType) -> u32 {
+    kind.bits().ilog2()
 }

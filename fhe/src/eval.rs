@@ -2,7 +2,7 @@
 
 use crate::ciphertext::{Ciphertext, Value, block_count};
 use crate::keys::{KeyError, SERVER_KEY_BYTES};
-use crate::ops::{BinaryOp, UnaryOp};
+use crate::ops::{BinaryOp, UnaryOp, is_arithmetic, is_integer};
 use crate::params;
 use alloy_primitives::U256;
 use std::io::Read;
@@ -147,9 +147,12 @@ impl Evaluator {
     /// Negation (two's complement) or bitwise complement.
     ///
     /// # Errors
-    /// [`EvalError::Unsupported`] for the negation of a bool.
+    /// [`EvalError::Unsupported`] for an address, and for the negation of a bool.
     pub fn unary(&self, op: UnaryOp, value: &Ciphertext) -> Result<Ciphertext, EvalError> {
         let kind = value.kind();
+        if !op.takes(kind) {
+            return Err(unsupported(&op, kind));
+        }
         match (op, &value.value) {
             (UnaryOp::Not, Value::Bool(a)) => Ok(Ciphertext::bool(self.compute().boolean_bitnot(a))),
             (UnaryOp::Not, Value::Uint(a)) => Ok(Ciphertext::uint(kind, self.compute().bitnot(a))),
@@ -181,10 +184,11 @@ impl Evaluator {
     /// Extends with zeros or truncates to another integer type.
     ///
     /// # Errors
-    /// [`EvalError::Unsupported`] for a cast to bool.
+    /// [`EvalError::Unsupported`] for a cast to bool, to the value's own type, and from or to an address.
     pub fn cast(&self, value: &Ciphertext, to: FheType) -> Result<Ciphertext, EvalError> {
-        if to == FheType::Bool {
-            return Err(unsupported(&"cast to bool", value.kind()));
+        let from = value.kind();
+        if !is_integer(to) || from == to || from == FheType::Uint160 {
+            return Err(unsupported(&format_args!("cast to {to:?}"), from));
         }
         let blocks = block_count(to);
         let radix = match &value.value {
@@ -197,8 +201,11 @@ impl Evaluator {
     /// A value nobody knows, the same for everybody who uses the same seed and key.
     ///
     /// # Errors
-    /// [`EvalError::Shape`] if the library returns no block.
+    /// [`EvalError::Unsupported`] for an address; [`EvalError::Shape`] if the library returns no block.
     pub fn random(&self, kind: FheType, seed: [u8; 16]) -> Result<Ciphertext, EvalError> {
+        if kind == FheType::Uint160 {
+            return Err(unsupported(&"random", kind));
+        }
         self.random_bits(kind, seed, kind.bits())
     }
 
@@ -206,9 +213,9 @@ impl Evaluator {
     ///
     /// # Errors
     /// [`EvalError::Bound`] unless the bound is a power of two of at most the type's width;
-    /// [`EvalError::Unsupported`] for bool.
+    /// [`EvalError::Unsupported`] for bools and addresses.
     pub fn random_bounded(&self, kind: FheType, seed: [u8; 16], bound: U256) -> Result<Ciphertext, EvalError> {
-        if kind == FheType::Bool {
+        if !is_integer(kind) {
             return Err(unsupported(&"bounded random", kind));
         }
         if !bound.is_power_of_two() || bound.trailing_zeros() > kind.bits() {
@@ -232,36 +239,37 @@ impl Evaluator {
         Ok(Ciphertext::bool(BooleanBlock::new_unchecked(block)))
     }
 
-    /// The sum of values of one integer type (`fheSum`); zero for none.
+    /// The sum of values of one type of 8 to 128 bits (`fheSum`), wrapping; zero for none.
     ///
     /// # Errors
-    /// [`EvalError`] if a value is of another type, or the type is bool.
+    /// [`EvalError`] if a value is of another type, or there is no sum of the type.
     pub fn sum(&self, kind: FheType, values: &[Ciphertext]) -> Result<Ciphertext, EvalError> {
-        let radixes = values
-            .iter()
-            .map(|value| match &value.value {
-                Value::Uint(radix) if value.kind() == kind => Ok(radix),
-                _ => Err(EvalError::Mismatch { op: "sum".into(), left: kind, right: value.kind() }),
-            })
-            .collect::<Result<Vec<&RadixCiphertext>, _>>()?;
-        if kind == FheType::Bool {
+        if !is_arithmetic(kind) {
             return Err(unsupported(&"sum", kind));
         }
-        let sum = self.compute().sum_ciphertexts_parallelized(radixes);
+        let sum = self.compute().sum_ciphertexts_parallelized(radixes("sum", kind, values)?);
         Ok(sum.map_or_else(|| self.trivial(kind, U256::ZERO), |radix| Ciphertext::uint(kind, radix)))
     }
 
-    /// Whether a value is among others of its type (`fheIsIn`); false if there are none.
+    /// Whether an integer or address is among others of its type (`fheIsIn`); false if there are none.
     ///
     /// # Errors
-    /// [`EvalError::Mismatch`] if one is of another type.
+    /// [`EvalError::Mismatch`] if one is of another type, [`EvalError::Unsupported`] for bools.
     pub fn is_in(&self, value: &Ciphertext, set: &[Ciphertext]) -> Result<Ciphertext, EvalError> {
-        let none = self.trivial(FheType::Bool, U256::ZERO);
-        set.iter().try_fold(none, |found, other| {
-            let equal = self.binary(BinaryOp::Eq, value, Operand::Encrypted(other))?;
-            self.binary(BinaryOp::Or, &found, Operand::Encrypted(&equal))
-        })
+        let kind = value.kind();
+        let Value::Uint(wanted) = &value.value else { return Err(unsupported(&"is in", kind)) };
+        let set: Vec<RadixCiphertext> = radixes("is in", kind, set)?.into_iter().cloned().collect();
+        Ok(Ciphertext::bool(self.compute().contains_parallelized(&set, wanted)))
     }
+}
+
+/// The values of a list, all of one type.
+fn radixes<'c>(op: &str, kind: FheType, values: &'c [Ciphertext]) -> Result<Vec<&'c RadixCiphertext>, EvalError> {
+    let radix = |value: &'c Ciphertext| match &value.value {
+        Value::Uint(radix) if value.kind() == kind => Ok(radix),
+        _ => Err(EvalError::Mismatch { op: op.into(), left: kind, right: value.kind() }),
+    };
+    values.iter().map(radix).collect()
 }
 
 pub(crate) fn unsupported(op: &dyn std::fmt::Debug, kind: FheType) -> EvalError {

@@ -7,19 +7,27 @@ use crate::keys::PublicKeys;
 use crate::params;
 use alloy_primitives::{Address, U256};
 use tfhe::integer::BooleanBlock;
-use tfhe::integer::ciphertext::IntegerProvenCompactCiphertextListConformanceParams as ListShape;
+use tfhe::integer::ciphertext::{
+    IntegerProvenCompactCiphertextListConformanceParams as ListShape, ReRandomizationSeed,
+};
 use tfhe::prelude::CiphertextList;
 use tfhe::safe_serialization::{safe_deserialize_conformant, safe_serialize};
 use tfhe::zk::ZkComputeLoad;
 use tfhe::{
     CompactCiphertextListExpander, FheBool, FheUint, FheUint8Id, FheUint16Id, FheUint32Id, FheUint64Id, FheUint128Id,
-    FheUint160Id, FheUint256Id, FheUintId, ProvenCompactCiphertextList, with_server_key_as_context,
+    FheUint160Id, FheUint256Id, FheUintId, ProvenCompactCiphertextList, ReRandomizationContext,
+    with_server_key_as_context,
 };
 use tkms_types::limits::{INPUT_BITS, INPUT_BYTES, INPUT_VALUES};
 use tkms_types::{FheType, Plaintext};
 
 /// Bytes of the metadata a proof is bound to.
 pub const METADATA_BYTES: usize = 92;
+
+/// Domain of the seeds of re-randomisation.
+const SEED_DOMAIN: [u8; 8] = *b"tkms/rrs";
+/// Domain of the encryptions of zero that re-randomise.
+const ZERO_DOMAIN: [u8; 8] = *b"tkms/rrz";
 
 /// Whom an encrypted input is for. A proof made for one context is refused under any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +139,12 @@ impl PublicKeys {
 }
 
 impl Evaluator {
-    /// Verifies an encrypted input for its context (some 0.4 s) and expands it to one ciphertext per value.
+    /// Verifies an encrypted input for its context (some 0.4 s), re-randomises it and expands it to one ciphertext per
+    /// value.
+    ///
+    /// Re-randomisation adds encryptions of zero that the sender cannot choose, so the noise of what is computed and
+    /// decrypted later is not the sender's either. They come from a hash of list, proof and context, all public: every
+    /// coprocessor makes the same bytes.
     ///
     /// # Errors
     /// [`InputError`]; everything but [`InputError::Expand`] is the sender's fault.
@@ -145,11 +158,19 @@ impl Evaluator {
         if list.verify(&keys.crs, &keys.public_key, &context.metadata()).is_invalid() {
             return Err(InputError::Proof);
         }
+        let seed = seed(&list, context).map_err(InputError::Expand)?;
         // Verified just above; the combined call would not tell a bad proof from a failure of ours.
-        let expander = with_server_key_as_context(self.key.clone(), || list.expand_without_verification())
-            .map_err(InputError::Expand)?;
+        let expand = || list.re_randomize_and_expand_without_verification(&keys.public_key, seed);
+        let expander = with_server_key_as_context(self.key.clone(), expand).map_err(InputError::Expand)?;
         kinds.into_iter().enumerate().map(|(index, kind)| take(&expander, index, kind)).collect()
     }
+}
+
+fn seed(list: &ProvenCompactCiphertextList, context: &InputContext) -> tfhe::Result<ReRandomizationSeed> {
+    let metadata = context.metadata();
+    let mut hash = ReRandomizationContext::new(SEED_DOMAIN, [metadata.as_slice()], ZERO_DOMAIN);
+    hash.add_ciphertext(list);
+    hash.finalize().next_seed()
 }
 
 fn check_size(count: usize, kinds: impl IntoIterator<Item = FheType>) -> Result<(), InputError> {

@@ -1,4 +1,7 @@
-//! The executor's operation codes (byte of the handle pre-image, order of `FHEVMExecutor.Operators`).
+//! The executor's operation codes (byte of the handle pre-image, order of `FHEVMExecutor.Operators`) and the types they
+//! take.
+
+use tkms_types::FheType;
 
 /// An operation on two values of which the second may be a plaintext.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,7 +18,8 @@ pub enum BinaryOp {
     And = 5,
     Or = 6,
     Xor = 7,
-    /// Shifts and rotations take their amount modulo the width of the value.
+    /// Shifts and rotations take their amount modulo the width of the value, as the library for contracts documents it:
+    /// a euint64 shifted by 70 is shifted by 6. The FHE library alone would give zero.
     Shl = 8,
     Shr = 9,
     Rotl = 10,
@@ -67,9 +71,30 @@ impl BinaryOp {
         matches!(self, Self::Eq | Self::Ne | Self::Ge | Self::Gt | Self::Le | Self::Lt)
     }
 
+    /// Whether the executor offers it on values of this type (fhevm-compat §1.3). All are unsigned.
+    #[must_use]
+    pub const fn takes(self, kind: FheType) -> bool {
+        match self {
+            Self::Eq | Self::Ne => true,
+            Self::And | Self::Or | Self::Xor => !matches!(kind, FheType::Uint160),
+            Self::Shl | Self::Shr | Self::Rotl | Self::Rotr => is_integer(kind),
+            _ => is_arithmetic(kind),
+        }
+    }
+
     pub(crate) const fn shifts(self) -> bool {
         matches!(self, Self::Shl | Self::Shr | Self::Rotl | Self::Rotr)
     }
+}
+
+/// Whether there is arithmetic and order on a type: 8 to 128 bits.
+pub(crate) const fn is_arithmetic(kind: FheType) -> bool {
+    !matches!(kind, FheType::Bool | FheType::Uint160 | FheType::Uint256)
+}
+
+/// Whether a type is an integer that can be negated, shifted, cast and drawn at random: 8 to 256 bits, no address.
+pub(crate) const fn is_integer(kind: FheType) -> bool {
+    !matches!(kind, FheType::Bool | FheType::Uint160)
 }
 
 /// An operation on one value.
@@ -82,6 +107,12 @@ pub enum UnaryOp {
 }
 
 impl UnaryOp {
+    /// Whether the executor offers it on values of this type.
+    #[must_use]
+    pub const fn takes(self, kind: FheType) -> bool {
+        is_integer(kind) || matches!((self, kind), (Self::Not, FheType::Bool))
+    }
+
     /// The operation with this code.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {

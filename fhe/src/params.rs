@@ -13,6 +13,10 @@ pub const NAME: &str = "V1_8_META_PARAM_CPU_2_2_KS_PBS_PKE_TO_SMALL_ZKV2_TUNIFOR
 /// The FHE library whose arithmetic produced a ciphertext, part of the same profile.
 pub const LIBRARY: &str = "tfhe 1.8.2";
 
+/// Form of stored ciphertexts and what is done to inputs: whoever changes either makes other bytes than before, so it
+/// is part of the same profile.
+pub const FORM: &str = "stored form 2, inputs re-randomised";
+
 /// Mask words of a squashed LWE sample: GLWE dimension times polynomial size.
 pub const SAMPLE_DIMENSION: usize = 4096;
 /// log2 Δ: a squashed sample carries its digit in bits 123 … 126, bit 127 is padding.
@@ -33,6 +37,11 @@ pub const BLOCK_NOISE: u64 = 670_000_000_000_000;
 pub const SWITCH_ARITHMETIC: &str = "pack-switch-15/v1";
 /// Bits of one block before packing.
 pub(crate) const BLOCK_BITS: usize = 2;
+/// Bits kept of each word of a stored ciphertext. The error of the others drowns in that of the next bootstrap, which
+/// rounds every word to log2 of twice the polynomial size itself: asserted below.
+pub(crate) const STORED_WORD_BITS: u32 = 24;
+/// log2 of how much smaller the variance of that error is than what the next bootstrap adds.
+const STORED_ERROR_LOG: u32 = 14;
 
 const META: tfhe::shortint::parameters::MetaParameters =
     V1_8_META_PARAM_CPU_2_2_KS_PBS_PKE_TO_SMALL_ZKV2_TUNIFORM_2M128;
@@ -66,6 +75,14 @@ const _: () = {
     assert!(COMPUTE.log2_p_fail <= -128.0);
     // two blocks make a digit of four bits below one padding bit, and something is left for the noise
     assert!(2 * BLOCK_BITS as u32 == DIGIT_BITS && SWITCH_LOG > DIGIT_BITS + 2 && SWITCH_LOG <= u16::BITS);
+    // Rounding a word to b of its 64 bits has variance 4^(64-b)/12. A sample sums up to 2049 such errors and an operation
+    // up to `max_noise_level` samples. The bootstrap rounds 918 words to 12 bits; a quarter of them counts, since key bits
+    // are half ones and the mean is corrected. The failure exponent loses at most that share of itself.
+    let step = 64 - COMPUTE.polynomial_size.0.ilog2() - 1;
+    let stored = (COMPUTE.max_noise_level.get().pow(2) * (BLOCK_DIMENSION as u64 + 1)) << STORED_ERROR_LOG;
+    let switched = (COMPUTE.lwe_dimension.0 as u64 / 4) << (2 * (step - (64 - STORED_WORD_BITS)));
+    assert!(stored <= switched);
+    assert!(COMPUTE.log2_p_fail * (1.0 - 1.0 / (1u64 << STORED_ERROR_LOG) as f64) <= -128.0);
     assert!(PUBLIC_KEY.pke_params.message_modulus.0 == COMPUTE.message_modulus.0);
     assert!(PUBLIC_KEY.pke_params.carry_modulus.0 == COMPUTE.carry_modulus.0);
 };

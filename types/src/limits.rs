@@ -20,7 +20,7 @@ pub const INPUT_BITS: usize = 2048;
 pub const INPUT_BYTES: usize = 512 * 1024;
 /// Bytes of a user's encapsulation key as the official client serialises it.
 pub const USER_KEY_BYTES: usize = 869;
-/// Bytes of a stored ciphertext: a euint256 takes 2.2 MB.
+/// Bytes of a stored ciphertext: a euint256 takes 0.8 MB.
 pub const CIPHERTEXT_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of a sample list: a euint256 takes 64 blocks of 65,552 bytes.
 pub const SAMPLES_BYTES: usize = 8 * 1024 * 1024;

@@ -2,9 +2,11 @@
 
 use alloy_primitives::{Address, B256, U256, address};
 use bytes::Bytes;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use tkms_coprocessor::attest::Attester;
 use tkms_coprocessor::engine::{Engine, EngineError};
 use tkms_coprocessor::execute::Worker;
@@ -23,6 +25,7 @@ use tokio::sync::Notify;
 pub const CHAIN: u64 = 31337;
 pub const ACL: Address = address!("50157CFfD6bBFA2DECe204a89ec419c23ef5755D");
 pub const EXECUTOR: Address = address!("e3a9105a3a932253A70F126eb1E3b589C643dD24");
+pub const WORKERS: NonZeroUsize = NonZeroUsize::new(3).unwrap();
 pub const ARITHMETIC: &str = "insecure";
 const SIGNER: [u8; 32] = [7; 32];
 
@@ -32,11 +35,32 @@ pub struct InsecureEngine {
     pub computed: AtomicUsize,
     pub squashed: AtomicUsize,
     pub verified: AtomicUsize,
+    /// Computations under way, and the most there ever were.
+    running: AtomicUsize,
+    pub most: AtomicUsize,
+    /// Computations wait until so many run at once, or [`GATE_TIME`] is over.
+    pub gate: AtomicUsize,
+}
+
+/// How long a computation waits for others to run beside it.
+const GATE_TIME: Duration = Duration::from_secs(10);
+
+impl InsecureEngine {
+    fn meet(&self) {
+        let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(running, Ordering::SeqCst);
+        let deadline = Instant::now() + GATE_TIME;
+        while self.most.load(Ordering::SeqCst) < self.gate.load(Ordering::SeqCst) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.running.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Engine for InsecureEngine {
     fn compute(&self, operation: &Operation, operands: &[Bytes]) -> Result<Vec<u8>, EngineError> {
         self.computed.fetch_add(1, Ordering::SeqCst);
+        self.meet();
         let value = |i: usize| U256::from_le_slice(&operands[i]);
         let result = match &operation.expression {
             Expression::Trivial(value) => *value,
@@ -152,10 +176,11 @@ pub fn worker(directory: &Path) -> (Worker, Arc<InsecureEngine>) {
     let engine = Arc::new(InsecureEngine::default());
     let worker = Worker {
         store: open(directory),
-        objects: Objects::open(None, &directory.join("objects")).unwrap(),
+        objects: Objects::open(None, None, &directory.join("objects")).unwrap(),
         engine: engine.clone(),
         attester: attester(),
         wake: Arc::new(Notify::new()),
+        workers: WORKERS,
     };
     (worker, engine)
 }

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod api;
-mod inputs;
 mod insecure;
+mod kill;
+mod s3;
 mod startup;
 mod store;
 mod translate;

@@ -8,7 +8,7 @@ use tkms_coprocessor::config::{CRS_FILE, PUBLIC_KEY_FILE};
 use tkms_coprocessor::startup::{PublicFiles, StartError, chain, signer};
 use tkms_eth::DigestSigner;
 
-const MINIMAL: &str = r#"
+pub const MINIMAL: &str = r#"
     listen = "127.0.0.1:7300"
     data_dir = "data"
     rpc_url = "http://127.0.0.1:8545"
@@ -26,7 +26,9 @@ fn a_minimal_configuration_has_the_documented_defaults() {
     let config = config();
     assert_eq!((config.poll_ms.get(), config.limits.queue.get()), (100, 16_384));
     assert_eq!((config.limits.requests.get(), config.limits.input_queue.get()), (64, 16));
-    assert_eq!((config.store_url, config.limits.asked_squashes.get()), (None, 64));
+    assert_eq!((config.store_url, config.s3, config.limits.asked_squashes.get()), (None, None, 64));
+    let cores = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(config.limits.workers.get(), cores.min(16));
 }
 
 #[test]
@@ -37,6 +39,8 @@ fn unknown_missing_and_zero_fields_are_refused() {
         MINIMAL.replace("127.0.0.1:7300", "localhost"),
         format!("{MINIMAL}\npoll_ms = 0"),
         format!("{MINIMAL}\n[limits]\nqueue = 0"),
+        format!("{MINIMAL}\n[limits]\nworkers = 0"),
+        format!("{MINIMAL}\nthreads = 0"),
         format!("{MINIMAL}\n[limits]\nqueues = 1"),
     ] {
         assert!(Config::parse(&wrong).is_err(), "{wrong}");
@@ -53,6 +57,10 @@ fn a_process_that_may_not_attest_does_not_start() {
     other.chains[0].coprocessors.profiles.clear();
     let profile = chain(&config(), &other, me).unwrap_err();
     assert!(profile.to_string().starts_with("chains.coprocessors.profiles"), "{profile}");
+    let mut more_threads = config();
+    more_threads.threads = std::num::NonZeroUsize::new(1000);
+    let threads = chain(&more_threads, &cluster(), me).unwrap_err();
+    assert!(threads.to_string().contains("1000 threads"), "{threads}");
     other.chains[0].chain_id = 1;
     assert!(matches!(chain(&config(), &other, me), Err(StartError::NoSuchChain(31337))));
 }

@@ -18,7 +18,7 @@ fn announce(store: &Store, operations: &[tkms_coprocessor::operation::Operation]
 }
 
 fn next(store: &Store) -> Option<u8> {
-    store.next().unwrap().map(|task| task.handle().0[0])
+    store.next(&[]).unwrap().map(|task| task.handle().0[0])
 }
 
 fn material(number: u8) -> Material {
@@ -35,14 +35,44 @@ fn operations_run_in_the_order_of_the_chain_once_their_operands_are_there() {
     assert_eq!(next(&store), Some(2));
     assert_eq!(store.state(handle(3)).unwrap(), HandleState::Computing { missing: 1 });
     store.computed(handle(2), object(2)).unwrap();
-    let Some(Task::Compute { operands, .. }) = store.next().unwrap() else { panic!("no computation") };
+    let Some(Task::Compute { operands, .. }) = store.next(&[]).unwrap() else { panic!("no computation") };
     assert_eq!(operands, [object(1), object(2)]);
     store.computed(handle(3), object(3)).unwrap();
-    let Some(Task::Compute { operands, .. }) = store.next().unwrap() else { panic!("no computation") };
+    let Some(Task::Compute { operands, .. }) = store.next(&[]).unwrap() else { panic!("no computation") };
     assert_eq!(operands, [object(3), object(3)]);
     store.computed(handle(4), object(4)).unwrap();
     assert_eq!(next(&store), None);
     assert_eq!(store.counts().unwrap().waits, 0);
+}
+
+#[test]
+fn tasks_under_way_are_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    announce(&store, &[trivial(1, 5), trivial(2, 6), add(3, 1, 2)]);
+    let next = |busy: &[u8]| {
+        let busy: Vec<_> = busy.iter().copied().map(handle).collect();
+        store.next(&busy).unwrap().map(|task| task.handle().0[0])
+    };
+    assert_eq!((next(&[]), next(&[1]), next(&[2]), next(&[1, 2])), (Some(1), Some(2), Some(1), None));
+    store.computed(handle(2), object(2)).unwrap();
+    assert_eq!(next(&[1]), None);
+    store.computed(handle(1), object(1)).unwrap();
+    store.apply(&[Action::Decrypt(handle(1))], b"").unwrap();
+    assert_eq!((next(&[]), next(&[1])), (Some(1), Some(3)));
+}
+
+#[test]
+fn the_queue_is_counted_by_what_waits_in_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    announce(&store, &[trivial(1, 1), trivial(2, 1), trivial(3, 1), add(4, 9, 9)]);
+    store.computed(handle(1), object(1)).unwrap();
+    store.apply(&[Action::Decrypt(handle(1))], b"").unwrap();
+    store.postpone(&store.next(&[handle(1)]).unwrap().unwrap()).unwrap();
+    let counts = store.counts().unwrap();
+    assert_eq!((counts.handles, counts.runnable, counts.squashes, counts.postponed), (4, 3, 1, 1));
+    assert_eq!(counts.waits, 1);
 }
 
 #[test]
@@ -96,7 +126,7 @@ fn a_squash_goes_before_computations_and_hurries_what_it_needs() {
     store.computed(handle(3), object(3)).unwrap();
     assert_eq!(next(&store), Some(4));
     store.computed(handle(4), object(4)).unwrap();
-    assert_eq!(store.next().unwrap(), Some(Task::Squash { handle: handle(4), ciphertext: object(4) }));
+    assert_eq!(store.next(&[]).unwrap(), Some(Task::Squash { handle: handle(4), ciphertext: object(4) }));
     assert_eq!(store.state(handle(4)).unwrap(), HandleState::Squashing);
     store.squashed(handle(4), &material(4)).unwrap();
     assert_eq!(store.state(handle(4)).unwrap(), HandleState::Ready(material(4)));
@@ -109,7 +139,7 @@ fn a_handle_published_before_it_is_announced_is_squashed_once_it_has_a_value() {
     let store = open(directory.path());
     store.apply(&[Action::Decrypt(handle(1)), Action::Announce(trivial(1, 1))], b"").unwrap();
     store.computed(handle(1), object(1)).unwrap();
-    assert!(matches!(store.next().unwrap(), Some(Task::Squash { .. })));
+    assert!(matches!(store.next(&[]).unwrap(), Some(Task::Squash { .. })));
 }
 
 #[test]
@@ -136,11 +166,11 @@ fn a_restart_finds_cursor_and_the_interrupted_task() {
         announce(&store, &[trivial(1, 1), add(2, 1, 1)]);
         store.apply(&[Action::Decrypt(handle(2))], b"further").unwrap();
         store.computed(handle(1), object(1)).unwrap();
-        store.next().unwrap().unwrap()
+        store.next(&[]).unwrap().unwrap()
     };
     let store = open(directory.path());
     assert_eq!(store.cursor().unwrap().unwrap(), b"further");
-    assert_eq!(store.next().unwrap().unwrap(), before);
+    assert_eq!(store.next(&[]).unwrap().unwrap(), before);
 }
 
 #[test]
@@ -222,9 +252,9 @@ fn a_postponed_task_comes_back_after_all_others() {
     announce(&store, &[trivial(1, 1), trivial(2, 1)]);
     store.apply(&[Action::Decrypt(handle(1))], b"").unwrap();
     store.computed(handle(1), object(1)).unwrap();
-    store.postpone(&store.next().unwrap().unwrap()).unwrap();
+    store.postpone(&store.next(&[]).unwrap().unwrap()).unwrap();
     assert_eq!(next(&store), Some(2));
-    store.postpone(&store.next().unwrap().unwrap()).unwrap();
+    store.postpone(&store.next(&[]).unwrap().unwrap()).unwrap();
     assert_eq!(next(&store), Some(1));
     store.squash_failed(handle(1), "no").unwrap();
     assert!(matches!(store.state(handle(1)).unwrap(), HandleState::Failed(_)));

@@ -1,6 +1,6 @@
 //! The worker: from announced operations to attested samples, through failures.
 
-use crate::insecure::{add, attester, binary, chain, handle, trivial, wait_for, worker};
+use crate::insecure::{WORKERS, add, attester, binary, chain, handle, trivial, wait_for, worker};
 use std::sync::atomic::Ordering;
 use tkms_coprocessor::objects::ObjectError;
 use tkms_coprocessor::store::{Action, HandleState};
@@ -43,6 +43,20 @@ async fn a_published_sum_is_computed_squashed_and_attested() {
     assert_eq!(tkms_types::typed_data::recover(digest, &material.signature), Some(attester().address()));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn independent_operations_run_side_by_side_within_the_bound() {
+    let directory = tempfile::tempdir().unwrap();
+    let (worker, engine) = worker(directory.path());
+    let store = worker.store.clone();
+    engine.gate.store(WORKERS.get(), Ordering::SeqCst);
+    let actions = (1..=8).map(|number| trivial(number, 1)).chain([add(9, 1, 2), add(10, 9, 8)]);
+    store.apply(&actions.map(Action::Announce).collect::<Vec<_>>(), b"").unwrap();
+    let running = tokio::spawn(worker.run());
+    wait_for(&store, handle(10), |state| *state == HandleState::Computed).await;
+    running.abort();
+    assert_eq!((engine.most.load(Ordering::SeqCst), engine.computed.load(Ordering::SeqCst)), (WORKERS.get(), 10));
+}
+
 #[tokio::test]
 async fn an_operation_that_cannot_be_computed_stops_only_what_needs_it() {
     let directory = tempfile::tempdir().unwrap();
@@ -59,11 +73,11 @@ async fn an_operation_that_cannot_be_computed_stops_only_what_needs_it() {
     store.apply(&actions.map(Action::Announce), b"").unwrap();
     let running = tokio::spawn(worker.run());
     wait_for(&store, handle(6), |state| *state == HandleState::Computed).await;
-    running.abort();
     for (number, root) in [(2, 2), (3, 3), (4, 2), (5, 3)] {
-        let HandleState::Failed(failure) = store.state(handle(number)).unwrap() else { panic!("{number} lives") };
-        assert_eq!(failure.root, handle(root));
+        let failed = wait_for(&store, handle(number), |state| matches!(state, HandleState::Failed(_))).await;
+        assert!(matches!(failed, HandleState::Failed(failure) if failure.root == handle(root)), "{number}");
     }
+    running.abort();
 }
 
 #[tokio::test]

@@ -20,6 +20,8 @@ use tkms_types::{FheType, Plaintext};
 const HEADER: usize = 8;
 /// Words of a block: 2048 of the mask and the body.
 const WORDS: usize = 2049;
+/// Bytes of a stored word: the highest of eight.
+const WORD: usize = 3;
 
 pub struct Fixture {
     /// What only tests keep: the whole secret key, to compare with tfhe's own decryption.
@@ -116,20 +118,26 @@ pub fn encrypt(kind: FheType, value: U256) -> Ciphertext {
         let radix = key.encrypt_radix(Scalar::from(value.into_limbs()), kind.bits() / 2);
         tfhe::integer::prelude::IntegerRadixCiphertext::into_blocks(radix)
     };
+    Ciphertext::parse(kind, &stored(kind, blocks)).unwrap()
+}
+
+/// The stored form, written by hand.
+pub fn stored(kind: FheType, blocks: Vec<Block>) -> Vec<u8> {
     let mut bytes = b"tkmsct".to_vec();
-    bytes.extend([1, kind as u8]);
+    bytes.extend([2, kind as u8]);
     for block in blocks {
         bytes.extend([block.degree.get() as u8, block.noise_level().get() as u8]);
-        bytes.extend(block.ct.as_ref().iter().flat_map(|word| word.to_le_bytes()));
+        let rounded = block.ct.as_ref().iter().map(|word| word.wrapping_add(1 << 39).to_le_bytes());
+        bytes.extend(rounded.flat_map(|word| [word[5], word[6], word[7]]));
     }
-    Ciphertext::parse(kind, &bytes).unwrap()
+    bytes
 }
 
 /// Decrypts with tfhe alone, from the stored form.
 pub fn decrypt(ciphertext: &Ciphertext) -> U256 {
     let key: &tfhe::integer::ClientKey = fixture().client_key.as_ref();
     let bytes = ciphertext.to_bytes();
-    let mut blocks: Vec<Block> = bytes[HEADER..].chunks_exact(2 + WORDS * 8).map(block).collect();
+    let mut blocks: Vec<Block> = bytes[HEADER..].chunks_exact(2 + WORDS * WORD).map(block).collect();
     if ciphertext.kind() == FheType::Bool {
         return U256::from(key.decrypt_bool(&BooleanBlock::new_unchecked(blocks.remove(0))));
     }
@@ -139,8 +147,17 @@ pub fn decrypt(ciphertext: &Ciphertext) -> U256 {
     U256::from_le_bytes(le)
 }
 
+/// Decrypts a result and checks that its stored form is readable and the same again.
+pub fn settle(ciphertext: &Ciphertext) -> U256 {
+    let bytes = ciphertext.to_bytes();
+    let parsed = Ciphertext::parse(ciphertext.kind(), &bytes).unwrap();
+    assert_eq!(parsed.to_bytes(), bytes);
+    decrypt(ciphertext)
+}
+
 fn block(bytes: &[u8]) -> Block {
-    let words = bytes[2..].chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect::<Vec<_>>();
+    let word = |word: &[u8]| u64::from_le_bytes([0, 0, 0, 0, 0, word[0], word[1], word[2]]);
+    let words = bytes[2..].chunks_exact(WORD).map(word).collect::<Vec<_>>();
     Block::new(
         LweCiphertextOwned::from_container(words, CiphertextModulus::new_native()),
         Degree::new(bytes[0].into()),

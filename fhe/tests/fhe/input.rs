@@ -1,13 +1,18 @@
 //! Encrypted inputs made by our own client: accepted as made, refused in every other form.
 
-use crate::fixture::{context, decrypt, fixture, plaintext, rng, value};
+use crate::fixture::{context, decrypt, fixture, plaintext, rng, stored, value};
 use alloy_primitives::{Address, U256};
 use rand::Rng;
 use std::sync::OnceLock;
 use std::time::Instant;
-use tfhe::safe_serialization::safe_serialize;
+use tfhe::integer::prelude::IntegerRadixCiphertext;
+use tfhe::prelude::CiphertextList;
+use tfhe::safe_serialization::{safe_deserialize, safe_serialize};
 use tfhe::zk::{CompactPkeCrs, ZkComputeLoad};
-use tfhe::{CompactPublicKey, ProvenCompactCiphertextList};
+use tfhe::{
+    CompactPublicKey, CompressedServerKey, FheUint64, ProvenCompactCiphertextList, ServerKey,
+    with_server_key_as_context,
+};
 use tkms_fhe::{Ciphertext, InputContext, InputError, PublicKeys};
 use tkms_types::limits::INPUT_BYTES;
 use tkms_types::{FheType, Plaintext};
@@ -60,6 +65,30 @@ fn an_honest_input_expands_to_its_values_in_order() {
         assert_eq!(decrypt(ciphertext), clear.value());
         assert!(Ciphertext::parse(ciphertext.kind(), &ciphertext.to_bytes()).is_ok());
     }
+}
+
+/// The first value as tfhe expands what was sent, without re-randomisation.
+fn expanded_as_sent(list: &[u8]) -> Vec<u8> {
+    let key: CompressedServerKey = safe_deserialize(fixture().dealt.server_key.as_slice(), 1 << 30).unwrap();
+    let (compute, casting, .., tag) = key.into_raw_parts();
+    let casting = casting.map(|key| key.decompress());
+    let key = ServerKey::from_raw_parts(compute.decompress(), casting, None, None, None, None, None, None, None, tag);
+    let list: ProvenCompactCiphertextList = safe_deserialize(list, 1 << 20).unwrap();
+    let expander = with_server_key_as_context(key, || list.expand_without_verification()).unwrap();
+    let value: FheUint64 = expander.get(0).unwrap().unwrap();
+    stored(FheType::Uint64, value.into_raw_parts().0.into_blocks())
+}
+
+#[test]
+fn an_input_is_re_randomised_and_alike_for_every_coprocessor() {
+    let [first, again] = [(); 2].map(|()| verify(list(), &context()).unwrap());
+    let bytes = |values: &[Ciphertext]| values.iter().map(Ciphertext::to_bytes).collect::<Vec<_>>();
+    assert_eq!(bytes(&first), bytes(&again));
+    let (ours, sent) = (first[0].to_bytes(), expanded_as_sent(list()));
+    assert_eq!(ours.len(), sent.len());
+    let same = ours.iter().zip(&sent).filter(|(a, b)| a == b).count();
+    assert!(same < ours.len() / 100, "{same} of {} bytes are as sent", ours.len());
+    assert_eq!(decrypt(&Ciphertext::parse(FheType::Uint64, &sent).unwrap()), decrypt(&first[0]));
 }
 
 #[test]

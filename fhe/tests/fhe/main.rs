@@ -6,6 +6,7 @@ mod exact;
 mod fixture;
 mod input;
 mod keys;
+mod matrix;
 mod memory;
 mod old_client;
 mod ops;
