@@ -8,12 +8,17 @@
 //! and four masked words are opened in one element; one report and one binding vote for a batch.
 
 mod agree;
+mod mark;
 mod recipe;
+mod stock;
 
 pub use agree::{Rejection, Standing};
+pub use mark::{Mark, RolledBack};
 pub use recipe::{BitShares, Bits, Recipe, TripleShares, Triples};
+pub use stock::{Item, MAX_MASK_BITS, MaskItem, Piece, TripleItem};
 
 use crate::broadcast::{Broadcast, BroadcastId, BroadcastMsg, Delivered};
+use crate::codec::{RunKind, Terms, read_elements, write_elements};
 use crate::fault::{Evidence, Fault, Misuse, StepId};
 use crate::prss::{BatchKeys, PrssKeys};
 use crate::ring::{DEGREE, Ring};
@@ -155,10 +160,14 @@ impl<R: Ring, C: Recipe<R>> Batch<R, C> {
         self.recipe.items() / DEGREE
     }
 
+    fn longest_broadcast(&self) -> usize {
+        let shown = Shown::bytes(self.place().0);
+        if self.standing.careful { shown.max(self.elements() * R::BYTES) } else { shown }
+    }
+
     fn broadcast(&self, number: u32, value: Vec<u8>) -> (Broadcast, Say<BatchMsg<R>>) {
-        let limit = (self.elements() * R::BYTES).max(Shown::bytes(self.place().0));
         let id = BroadcastId { session: self.session, number };
-        let (broadcast, say) = Broadcast::new(id, self.place(), limit, value);
+        let (broadcast, say) = Broadcast::new(id, self.place(), self.longest_broadcast(), value);
         (broadcast, say.map(BatchMsg::Broadcast))
     }
 
@@ -182,7 +191,7 @@ impl<R: Ring, C: Recipe<R>> Batch<R, C> {
     /// Step 2 of a careful batch: everyone has the same messages.
     fn take_broadcast_shares(&mut self, delivered: Delivered, faults: Vec<Fault>) -> BatchTurn<R, C> {
         let expected = self.elements() * R::BYTES;
-        let read = |value: Option<Vec<u8>>| Some(self::read(&value.filter(|value| value.len() == expected)?));
+        let read = |value: Option<Vec<u8>>| Some(read_elements(&value.filter(|value| value.len() == expected)?));
         self.messages = delivered.into_iter().map(read).collect();
         self.report(faults)
     }
@@ -347,6 +356,12 @@ impl<R: Ring, C: Recipe<R>> Rounds for Batch<R, C> {
         }
     }
 
+    fn terms(&self) -> Terms {
+        let kind = RunKind::Batch { careful: self.standing.careful };
+        let list = self.elements() * R::BYTES;
+        Terms { session: self.session, committee: self.place().0, kind, value: self.longest_broadcast(), list }
+    }
+
     fn close(&mut self, heard: Vec<Option<BatchMsg<R>>>) -> BatchTurn<R, C> {
         let turn = match &self.stage {
             Stage::Shares => self.take_shares(heard),
@@ -360,15 +375,9 @@ impl<R: Ring, C: Recipe<R>> Rounds for Batch<R, C> {
 }
 
 fn write<R: Ring>(list: &[R]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(list.len() * R::BYTES);
-    for element in list {
-        element.write_le(&mut bytes);
-    }
+    let mut bytes = Vec::new();
+    write_elements(list, &mut bytes);
     bytes
-}
-
-fn read<R: Ring>(bytes: &[u8]) -> Vec<R> {
-    bytes.chunks(R::BYTES).map(R::read_le).collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,17 @@
 //! The crate's integration tests: one binary, since each one more is half a minute of linking.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+mod adversaries;
 mod broadcast;
+mod bytes;
+mod codec;
+mod common;
 mod composition;
 mod decrypt;
+mod evidence;
+mod independence;
 mod preprocessing;
 mod prss_setup;
+mod stock;
 mod vectors;
 mod vss;

@@ -1,42 +1,26 @@
 //! The claims of `docs/protocol/preprocessing.md`, one test each; the two known breaks stand beside the code.
 
+use crate::common::{SIZES, evidence_is_just, party, seeds, t};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use tkms_mpc::broadcast::BroadcastMsg;
 use tkms_mpc::fault::{Evidence, Misuse, StepId};
 use tkms_mpc::preprocessing::{
     Batch, BatchId, BatchMsg, BitShares, Bits, MAX_ITEMS, Outcome, Recipe, Standing, TripleShares, Triples,
 };
 use tkms_mpc::prss::PrssKeys;
 use tkms_mpc::ring::{Gr16, Gr64, Gr128, Ring};
-use tkms_mpc::rounds::{InRound, Synchronous};
 use tkms_mpc::shamir::{Received, decode};
-use tkms_mpc::sim::lies::{
-    CrashIn, FlipsAfter, Lies, Selective, SilentAfter, TellsEach, WrongShape, WrongValue, any_cheat,
-};
+use tkms_mpc::sim::liars::{Slanders, SpoilsAndShows};
+use tkms_mpc::sim::lies::{CrashIn, FlipsAfter, Selective, SilentAfter, TellsEach, WrongShape, WrongValue, any_cheat};
 use tkms_mpc::sim::rounds::{SyncReport, SyncRun};
 use tkms_types::{Committee, ContextId, EpochId, Id, PartyId};
 
-const SIZES: [usize; 4] = [4, 7, 10, 13];
 const COUNT: usize = 12;
 /// Rounds of a batch that is accepted, and of the check of one that is not, are fewer.
 const ROUNDS: u32 = 40;
 type Run<R> = SyncRun<BatchMsg<R>>;
 
-/// Random runs: this many, or as many as the nightly asks for.
-fn runs(default: u64) -> u64 {
-    std::env::var("TKMS_MPC_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(default)
-}
-
-fn party(number: usize) -> PartyId {
-    PartyId::new(number as u8).unwrap()
-}
-
-fn t(n: usize) -> usize {
-    Committee::new(n).unwrap().threshold().faults()
-}
-
-fn keys(n: usize) -> Vec<PrssKeys> {
+pub fn keys(n: usize) -> Vec<PrssKeys> {
     PrssKeys::deal(Committee::new(n).unwrap(), &mut ChaCha20Rng::seed_from_u64(n as u64)).unwrap()
 }
 
@@ -48,17 +32,14 @@ fn plan<R: Ring>(n: usize, seed: u64) -> Run<R> {
     SyncRun::new(n, seed).unwrap()
 }
 
-fn run<R: Ring, C: Recipe<R> + Copy>(
+pub fn run<R: Ring, C: Recipe<R> + Copy>(
     plan: Run<R>,
     keys: &[PrssKeys],
     recipe: C,
     number: u64,
     standing: &Standing,
 ) -> SyncReport<Outcome<C::Items>> {
-    plan.run(|party, _| {
-        let (batch, say) = Batch::<R, C>::new(&id(number), &keys[party.index()], recipe, standing).unwrap();
-        Synchronous::start(batch, say)
-    })
+    plan.run(|party, _| Batch::<R, C>::new(&id(number), &keys[party.index()], recipe, standing).unwrap())
 }
 
 /// The secrets of honest parties' shares, all of which lie on polynomials of degree t.
@@ -68,19 +49,20 @@ fn secrets<R: Ring>(shares: &[(PartyId, &[R])], degree: usize, note: &str) -> Ve
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Ended {
+pub enum Ended {
     Accepted,
     Rejected(tkms_mpc::preprocessing::Rejection),
 }
 
 /// Under synchrony all honest parties end alike; nobody honest is blamed, evicted, or in dispute with somebody honest; a
 /// rejection names somebody. Returns how it ended and the honest parties' items.
-fn agreed<'a, I: std::fmt::Debug>(
+pub fn agreed<'a, I: std::fmt::Debug>(
     n: usize,
     report: &'a SyncReport<Outcome<I>>,
     cheaters: &[PartyId],
     note: &str,
 ) -> (Ended, Vec<(PartyId, &'a I)>) {
+    evidence_is_just(report, cheaters, note);
     let (mut ends, mut items) = (Vec::new(), Vec::new());
     for one in (1..=n).map(party).filter(|p| !cheaters.contains(p)) {
         let ending = &report.endings[one.index()];
@@ -105,7 +87,7 @@ fn agreed<'a, I: std::fmt::Debug>(
 }
 
 /// Bits that are bits, as many as were asked for; both kinds occur.
-fn are_bits<R: Ring>(n: usize, items: &[(PartyId, &BitShares<R>)], note: &str) -> Vec<R> {
+pub fn are_bits<R: Ring>(n: usize, items: &[(PartyId, &BitShares<R>)], note: &str) -> Vec<R> {
     let shares: Vec<_> = items.iter().map(|(party, bits)| (*party, bits.0.as_slice())).collect();
     let bits = secrets(&shares, t(n), note);
     assert!(bits.iter().all(|bit| *bit == R::ZERO || *bit == R::ONE), "{note}: {bits:?}");
@@ -234,27 +216,6 @@ fn silence_stops_a_batch_and_is_told_from_a_lie() {
     }
 }
 
-/// Shows another secret than it had, or hides one, in the check of a batch it spoiled.
-struct SpoilsAndShows(fn(&mut Vec<u8>));
-
-impl<R: Ring> Lies<BatchMsg<R>> for SpoilsAndShows {
-    fn instead_of(
-        &mut self,
-        honest: &InRound<BatchMsg<R>>,
-        _: PartyId,
-        _: &mut ChaCha20Rng,
-    ) -> Vec<InRound<BatchMsg<R>>> {
-        let mut msg = honest.clone();
-        match &mut msg.msg {
-            BatchMsg::Shares(list) => list[0] += R::ONE,
-            // only what is shown is longer than a digest
-            BatchMsg::Broadcast(BroadcastMsg::Send(value)) if value.len() > 32 => self.0(value),
-            _ => {}
-        }
-        vec![msg]
-    }
-}
-
 #[test]
 fn a_liar_that_lies_about_its_secrets_too_is_named_all_the_same() {
     let shows: [fn(&mut Vec<u8>); 4] = [
@@ -273,34 +234,10 @@ fn a_liar_that_lies_about_its_secrets_too_is_named_all_the_same() {
     }
 }
 
-/// Claims to have been sent something else by everyone, and reports a bad batch.
-struct Slanders;
-
-impl<R: Ring> Lies<BatchMsg<R>> for Slanders {
-    fn instead_of(
-        &mut self,
-        honest: &InRound<BatchMsg<R>>,
-        to: PartyId,
-        _: &mut ChaCha20Rng,
-    ) -> Vec<InRound<BatchMsg<R>>> {
-        let mut msg = honest.clone();
-        match &mut msg.msg {
-            BatchMsg::Shares(list) if to.number() > 2 => list[0] += R::ONE,
-            BatchMsg::Broadcast(BroadcastMsg::Send(value)) if value.len() == 32 => value.clear(),
-            BatchMsg::Broadcast(BroadcastMsg::Send(value)) if value.len() > 32 => {
-                let len = value.len();
-                value[len - 4 * 32..].fill(7);
-            }
-            _ => {}
-        }
-        vec![msg]
-    }
-}
-
 #[test]
 fn slander_makes_disputes_and_convicts_nobody_honest() {
     let report =
-        run::<Gr16, _>(plan(4, 1).cheat(party(1), Slanders), &keys(4), Bits { count: 4 }, 1, &Standing::default());
+        run::<Gr16, _>(plan(4, 1).cheat(party(1), Slanders(3)), &keys(4), Bits { count: 4 }, 1, &Standing::default());
     let (Ended::Rejected(rejection), _) = agreed(4, &report, &[party(1)], "slander") else { panic!("accepted") };
     assert!(rejection.corrupt.is_empty() || rejection.corrupt == [party(1)]);
 }
@@ -361,7 +298,7 @@ fn malformed_messages_are_blamed_on_their_sender() {
         agreed(n, &report, &[party(2)], "wrong shape");
         for one in (1..=n).filter(|i| *i != 2) {
             let fault = report.endings[one - 1].faults[0];
-            assert_eq!((fault.culprit, fault.evidence), (party(2), Evidence::WrongLength { expected: 1, found: 2 }));
+            assert_eq!((fault.culprit, fault.evidence), (party(2), Evidence::Unreadable { round: Some(1) }));
         }
     }
 }
@@ -381,7 +318,7 @@ fn a_crash_in_any_round_leaves_all_with_one_outcome() {
 
 #[test]
 fn with_any_t_cheaters_honest_parties_end_with_the_same_right_output() {
-    for seed in 0..runs(200) {
+    for seed in seeds(200) {
         // the largest committee costs as much as all others: it comes once in eight
         let n = [4, 7, 10, 4, 7, 10, 4, 13][(seed % 8) as usize];
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
