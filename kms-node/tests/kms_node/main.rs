@@ -5,5 +5,7 @@ mod anvil;
 mod cluster;
 mod common;
 mod policy;
+mod setup;
 mod start;
+mod stock;
 mod transport;
