@@ -8,12 +8,16 @@
 //! and four masked words are opened in one element; one report and one binding vote for a batch.
 
 mod agree;
+mod convict;
 mod mark;
+mod products;
 mod recipe;
 mod stock;
 
 pub use agree::{Rejection, Standing};
+pub use convict::convicted;
 pub use mark::{Mark, RolledBack};
+pub use products::{masked_factors, products};
 pub use recipe::{BitShares, Bits, Recipe, TripleShares, Triples};
 pub use stock::{Item, MAX_MASK_BITS, MaskItem, Piece, TripleItem};
 
@@ -100,7 +104,7 @@ enum Stage {
 
 /// One party's part in one batch.
 pub struct Batch<R: Ring, C: Recipe<R>> {
-    session: SessionId,
+    terms: Terms,
     keys: BatchKeys,
     recipe: C,
     standing: Standing,
@@ -130,11 +134,11 @@ impl<R: Ring, C: Recipe<R>> Batch<R, C> {
         if items == 0 || items > MAX_ITEMS || !items.is_multiple_of(DEGREE) {
             return Err(Misuse::Items { items, max: MAX_ITEMS });
         }
-        let session = id.session(&recipe, standing);
-        let keys = keys.batch(&session);
+        let terms = Self::terms_of((id, &recipe, standing), keys.owner().committee);
+        let keys = keys.batch(&terms.session);
         let (kept, message) = recipe.prepare(&mut keys.draws());
         let mut batch = Self {
-            session,
+            terms,
             keys,
             recipe,
             standing: standing.clone(),
@@ -160,14 +164,19 @@ impl<R: Ring, C: Recipe<R>> Batch<R, C> {
         self.recipe.items() / DEGREE
     }
 
-    fn longest_broadcast(&self) -> usize {
-        let shown = Shown::bytes(self.place().0);
-        if self.standing.careful { shown.max(self.elements() * R::BYTES) } else { shown }
+    /// What everyone knows about a batch before it begins.
+    #[must_use]
+    pub fn terms_of((id, recipe, standing): (&BatchId, &C, &Standing), committee: Committee) -> Terms {
+        let list = recipe.items() / DEGREE * R::BYTES;
+        let shown = Shown::bytes(committee);
+        let value = if standing.careful { shown.max(list) } else { shown };
+        let kind = RunKind::Batch { careful: standing.careful };
+        Terms { session: id.session(recipe, standing), committee, kind, value, list }
     }
 
     fn broadcast(&self, number: u32, value: Vec<u8>) -> (Broadcast, Say<BatchMsg<R>>) {
-        let id = BroadcastId { session: self.session, number };
-        let (broadcast, say) = Broadcast::new(id, self.place(), self.longest_broadcast(), value);
+        let id = BroadcastId { session: self.terms.session, number };
+        let (broadcast, say) = Broadcast::new(id, self.place(), self.terms.value, value);
         (broadcast, say.map(BatchMsg::Broadcast))
     }
 
@@ -218,7 +227,7 @@ impl<R: Ring, C: Recipe<R>> Batch<R, C> {
     }
 
     fn digest(&self, opened: &[R]) -> Digest {
-        Transcript::new(tags::BATCH_MESSAGE).word(self.session.0).u8(0).bytes(&write(opened)).finish().0
+        Transcript::new(tags::BATCH_MESSAGE).word(self.terms.session.0).u8(0).bytes(&write(opened)).finish().0
     }
 
     /// Step 5: one vote. t + 1 equal reports hold an honest one, so what it opened is right.
@@ -259,10 +268,10 @@ impl<R: Ring, C: Recipe<R>> Batch<R, C> {
         if count(false) >= quorum {
             let own = self.recipe.prepare(&mut self.keys.draws()).1;
             let heard =
-                self.messages.iter().map(|msg| msg.as_ref().map(|msg| agree::message_digest(self.session, msg)));
+                self.messages.iter().map(|msg| msg.as_ref().map(|msg| agree::message_digest(self.terms.session, msg)));
             let shown = Shown {
                 secrets: self.keys.show(),
-                own: agree::message_digest(self.session, &own),
+                own: agree::message_digest(self.terms.session, &own),
                 heard: heard.collect(),
             };
             let (broadcast, say) = self.broadcast(CHECK, shown.write());
@@ -290,7 +299,7 @@ impl<R: Ring, C: Recipe<R>> Batch<R, C> {
         let committee = self.place().0;
         let shown: Vec<_> = delivered.iter().map(|value| Shown::read(committee, value.as_deref()?)).collect();
         let right = |keys: &BatchKeys| self.recipe.prepare(&mut keys.draws()).1;
-        let (rejection, messages) = agree::check(self.session, committee, &self.standing, &shown, right);
+        let (rejection, messages) = agree::check(self.terms.session, committee, &self.standing, &shown, right);
         for (culprit, right) in committee.parties().zip(&messages) {
             let sent = self.messages.get(culprit.index()).and_then(Option::as_ref);
             let off =
@@ -357,9 +366,7 @@ impl<R: Ring, C: Recipe<R>> Rounds for Batch<R, C> {
     }
 
     fn terms(&self) -> Terms {
-        let kind = RunKind::Batch { careful: self.standing.careful };
-        let list = self.elements() * R::BYTES;
-        Terms { session: self.session, committee: self.place().0, kind, value: self.longest_broadcast(), list }
+        self.terms
     }
 
     fn close(&mut self, heard: Vec<Option<BatchMsg<R>>>) -> BatchTurn<R, C> {

@@ -17,17 +17,20 @@
 //! Frame: round u16; 0 for a private message, or 1, the sender's signature, a mask of the parties whose statements of
 //! the round before follow, and these (digest, signature); then the message to the end. Little-endian.
 
-use crate::codec::{Malformed, Reader, Terms, Wire, bits_of, mask_of};
+use crate::codec::{Malformed, Reader, SEND, Terms, Wire, bits_of, mask_of};
 use crate::fault::{Abort, Evidence, Fault};
 use crate::machine::{Machine, Outgoing, Step};
 use crate::rounds::{InRound, Rounds, Say, SyncStep, Synchronous};
-use crate::statement::{Proof, SIGNATURE_BYTES, Seal, SignedEvidence, Statement, digest_of};
+use crate::statement::{Proof, SIGNATURE_BYTES, Seal, SignedEvidence, SignedWords, Statement, digest_of};
 use std::collections::BTreeMap;
 use std::mem;
 use tkms_types::{Committee, PartyId};
 
 /// Bytes of a statement that is passed on.
 const PASSED_ON: usize = 32 + SIGNATURE_BYTES;
+
+/// Bytes of a broadcast value that is kept for evidence: what is shown of a rejected batch is shorter.
+pub const MAX_KEPT: usize = 32 << 10;
 
 /// Bytes of the longest frame of a run.
 #[must_use]
@@ -47,6 +50,8 @@ pub struct Run<P: Rounds, S> {
     /// Parties against whom there is evidence: the first piece is enough, and there are at most n.
     convicted: Vec<PartyId>,
     evidence: Vec<SignedEvidence>,
+    /// The values of the last broadcast, as they were signed.
+    values: Vec<SignedWords>,
     /// Faults that go out with the next step.
     faults: Vec<Fault>,
     /// Our last signature: a message to each is one statement.
@@ -81,6 +86,7 @@ where
             heard: BTreeMap::new(),
             convicted: Vec::new(),
             evidence: Vec::new(),
+            values: Vec::new(),
             faults: Vec::new(),
             signed: None,
         };
@@ -115,6 +121,25 @@ where
     /// What a third party can check against parties of the committee; each piece is given once.
     pub fn take_evidence(&mut self) -> Vec<SignedEvidence> {
         mem::take(&mut self.evidence)
+    }
+
+    /// The values of the last broadcast, as their senders signed them, ours included: after a rejected batch what
+    /// [`crate::preprocessing::convicted`] takes. Values longer than [`MAX_KEPT`] are not kept.
+    #[must_use]
+    pub fn signed_values(&self) -> &[SignedWords] {
+        &self.values
+    }
+
+    fn keep(&mut self, words: SignedWords) {
+        if words.said.first() != Some(&SEND) || words.said.len() > MAX_KEPT {
+            return;
+        }
+        // a later broadcast replaces an earlier one; a party's first value of a round counts
+        self.values.retain(|other| other.round >= words.round);
+        let later = self.values.iter().any(|other| other.round > words.round || other.party == words.party);
+        if !later {
+            self.values.push(words);
+        }
     }
 
     /// Consumes one frame that the channel says is `from`'s and of this session.
@@ -177,6 +202,7 @@ where
         }
         self.compare(round, from, &statement);
         self.heard.entry((round, from)).or_insert(statement);
+        self.keep(SignedWords { party: from, round, said, signature });
         parsed
     }
 
@@ -242,7 +268,8 @@ where
             None => bytes.push(0),
             Some(said) => {
                 bytes.push(1);
-                bytes.extend(self.sign(round, &said).signature);
+                let signature = self.sign(round, &said).signature;
+                bytes.extend(signature);
                 let before = |party| round.checked_sub(1).and_then(|before| self.heard.get(&(before, party)));
                 let mask = mask_of(self.committee.parties().map(|party| before(party).is_some()));
                 bytes.extend(mask.to_le_bytes());
@@ -250,6 +277,7 @@ where
                     bytes.extend(statement.digest);
                     bytes.extend(statement.signature);
                 }
+                self.keep(SignedWords { party: self.me, round, said, signature });
             }
         }
         msg.write(&mut bytes);

@@ -55,6 +55,28 @@ impl Statement {
     }
 }
 
+/// What a party said in public, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedWords {
+    /// Who.
+    pub party: PartyId,
+    /// In which round.
+    pub round: u32,
+    /// Its words.
+    pub said: Vec<u8>,
+    /// Its signature.
+    pub signature: [u8; SIGNATURE_BYTES],
+}
+
+impl SignedWords {
+    /// Whether the party said it in this run.
+    #[must_use]
+    pub fn verify(&self, terms: &Terms, seal: &impl Seal) -> bool {
+        let statement = Statement { digest: digest_of(&self.said), signature: self.signature };
+        terms.committee.contains(self.party) && statement.verify(terms, (self.party, self.round), seal)
+    }
+}
+
 /// Proof that a party departed from the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedEvidence {

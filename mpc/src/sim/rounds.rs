@@ -8,7 +8,7 @@ use crate::machine::{Outgoing, To};
 use crate::rounds::{Rounds, Say};
 use crate::run::{Run, RunStep};
 use crate::sim::lies::{Lie, Lies};
-use crate::statement::SignedEvidence;
+use crate::statement::{SignedEvidence, SignedWords};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use std::collections::BTreeMap;
@@ -40,6 +40,8 @@ pub struct SyncEnding<O> {
     pub faults: Vec<Fault>,
     /// What it could show to others.
     pub evidence: Vec<SignedEvidence>,
+    /// The values of its last broadcast, signed.
+    pub values: Vec<SignedWords>,
     /// If it has no result: its report when it was told to give up.
     pub abort: Option<Abort>,
 }
@@ -129,7 +131,8 @@ impl<M: Lie> SyncRun<M> {
             let tick = self.rng.random_range(0..LATENCY);
             let (protocol, first) = start(party, &mut self.rng);
             let (mut machine, step) = Run::start(protocol, first, ToySeal(party));
-            let mut ending = SyncEnding { output: None, faults: Vec::new(), evidence: Vec::new(), abort: None };
+            let mut ending =
+                SyncEnding { output: None, faults: Vec::new(), evidence: Vec::new(), values: Vec::new(), abort: None };
             let send = ending.note(step);
             self.send(&mut queue, tick, (party, &mut machine), send);
             queue.push(self.round, Event::Deadline { party, round: 1 });
@@ -165,6 +168,7 @@ impl<M: Lie> SyncRun<M> {
         }
         let endings = machines.into_iter().map(|(mut machine, mut ending)| {
             ending.evidence = machine.take_evidence();
+            ending.values = machine.signed_values().to_vec();
             ending.abort = (!machine.is_done()).then(|| machine.give_up());
             ending
         });

@@ -146,7 +146,7 @@ fn malformed_and_repeated_messages_are_blamed_on_their_sender() {
         for (i, ending) in report.endings.iter().enumerate().filter(|(i, _)| *i != 1) {
             let blame: Vec<_> = ending.faults.iter().map(|f| (f.culprit, f.step)).collect();
             assert_eq!(blame, [(party(2), StepId::Broadcast)], "{}", party(i + 1));
-            assert!(matches!(ending.faults[0].evidence, Evidence::Unreadable { round: Some(1) }));
+            assert!(matches!(ending.faults[0].evidence, Evidence::Unreadable { .. }));
         }
         let report = run(n, plan(n, 5).cheat(party(2), Repeats::new()));
         agreed(n, &report, &[party(2)], "repeats");

@@ -77,9 +77,11 @@ fn in_step(
     for me in committee(n).parties() {
         let (protocol, first) = broadcast(n, me, 1);
         let (run, step) = Run::start(protocol, first, Keys::of(n, me));
-        sent.push(step.send);
+        let (mut end, mut first) = (RunStep::nothing(), Vec::new());
+        note(&mut end, &mut first, step);
+        sent.push(first);
         runs.push(run);
-        ends.push((RunStep::nothing(), Vec::new()));
+        ends.push((end, Vec::new()));
     }
     while sent.iter().any(|list| !list.is_empty()) {
         let mut next = vec![Vec::new(); n];
@@ -130,7 +132,8 @@ fn real_signatures_carry_a_run() {
 
 #[test]
 fn what_one_party_is_told_otherwise_every_honest_party_can_show() {
-    let cheats: [fn() -> Box<dyn Lies<BroadcastMsg>>; 2] = [|| Box::new(TellsEach), || Box::new(SaysTwice)];
+    type Make = fn() -> Box<dyn Lies<BroadcastMsg>>;
+    let cheats: [Make; 2] = [|| Box::new(TellsEach), || Box::new(SaysTwice)];
     for (n, cheat) in SIZES.into_iter().flat_map(|n| cheats.map(|cheat| (n, cheat))) {
         let report = plan(n, cheat);
         let cheaters: Vec<_> = (1..=t(n)).map(|i| party(3 * i)).collect();

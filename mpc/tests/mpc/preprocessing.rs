@@ -1,18 +1,20 @@
 //! The claims of `docs/protocol/preprocessing.md`, one test each; the two known breaks stand beside the code.
 
-use crate::common::{SIZES, evidence_is_just, party, seeds, t};
+use crate::common::{SIZES, committee, evidence_is_just, party, seeds, t};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use tkms_mpc::fault::{Evidence, Misuse, StepId};
 use tkms_mpc::preprocessing::{
-    Batch, BatchId, BatchMsg, BitShares, Bits, MAX_ITEMS, Outcome, Recipe, Standing, TripleShares, Triples,
+    Batch, BatchId, BatchMsg, BitShares, Bits, MAX_ITEMS, Outcome, Recipe, Standing, TripleShares, Triples, convicted,
 };
 use tkms_mpc::prss::PrssKeys;
 use tkms_mpc::ring::{Gr16, Gr64, Gr128, Ring};
 use tkms_mpc::shamir::{Received, decode};
+use tkms_mpc::sim::ToySeal;
 use tkms_mpc::sim::liars::{Slanders, SpoilsAndShows};
 use tkms_mpc::sim::lies::{CrashIn, FlipsAfter, Selective, SilentAfter, TellsEach, WrongShape, WrongValue, any_cheat};
 use tkms_mpc::sim::rounds::{SyncReport, SyncRun};
+use tkms_mpc::statement::SignedWords;
 use tkms_types::{Committee, ContextId, EpochId, Id, PartyId};
 
 const COUNT: usize = 12;
@@ -242,6 +244,72 @@ fn slander_makes_disputes_and_convicts_nobody_honest() {
     assert!(rejection.corrupt.is_empty() || rejection.corrupt == [party(1)]);
 }
 
+#[test]
+fn what_is_shown_of_a_rejected_batch_convicts_the_liar_before_a_third_party() {
+    let (standing, recipe, seal) = (Standing::default(), Bits { count: 4 }, ToySeal(party(1)));
+    for n in SIZES {
+        let plan = plan::<Gr16>(n, 1).cheat(party(2), SpoilsAndShows(|value| value[0] ^= 1));
+        let report = run(plan, &keys(n), recipe, 1, &standing);
+        let judge = |standing: &Standing, words: &[SignedWords]| {
+            convicted::<Gr16, _>((&id(1), &recipe, standing), committee(n), words, &seal)
+        };
+        let words = &report.endings[0].values;
+        assert_eq!(words.len(), n, "everyone's, ours included");
+        assert_eq!(judge(&standing, words), [party(2)], "n = {n}");
+        let without_the_liar: Vec<_> = words.iter().filter(|words| words.party != party(2)).cloned().collect();
+        assert_eq!(judge(&standing, &without_the_liar), [party(2)], "the others got what its keys do not make");
+        // fewer words convict nobody wrongly
+        for left in 0..n {
+            assert!(judge(&standing, &words[..left]).iter().all(|culprit| *culprit == party(2)));
+        }
+        assert_eq!(judge(&standing, &words[..t(n)]), [], "t parties prove nothing");
+        let careful = Standing { careful: true, ..Standing::default() };
+        assert_eq!(judge(&careful, words), [], "another batch");
+    }
+}
+
+#[test]
+fn forged_and_replayed_words_of_a_check_convict_nobody_honest() {
+    let (standing, recipe, seal) = (Standing::default(), Bits { count: 4 }, ToySeal(party(1)));
+    let plan = plan::<Gr16>(4, 1).cheat(party(2), SpoilsAndShows(|value| value[0] ^= 1));
+    let report = run(plan, &keys(4), recipe, 1, &standing);
+    let judge = |words: &[SignedWords]| convicted::<Gr16, _>((&id(1), &recipe, &standing), committee(4), words, &seal);
+    let good = report.endings[0].values.clone();
+    let forgeries: [fn(&mut SignedWords); 4] = [
+        |words| words.said[1] ^= 1,
+        |words| words.signature[0] ^= 1,
+        |words| words.round -= 1,
+        |words| words.said.truncate(40),
+    ];
+    for (place, forge) in (0..4).flat_map(|place| forgeries.map(|forge| (place, forge))) {
+        let mut words = good.clone();
+        forge(&mut words[place]);
+        assert!(judge(&words).iter().all(|culprit| *culprit == party(2)), "as if it had not come");
+    }
+    let mut swapped = good.clone();
+    (swapped[0].party, swapped[2].party) = (swapped[2].party, swapped[0].party);
+    assert!(judge(&swapped).iter().all(|culprit| *culprit == party(2)));
+    let mut twice = good.clone();
+    twice.extend(good);
+    assert_eq!(judge(&twice), [party(2)]);
+}
+
+#[test]
+fn a_party_that_crashed_in_one_batch_is_back_in_the_next() {
+    for n in SIZES {
+        let (keys, standing) = (keys(n), Standing::default());
+        let report = run(plan::<Gr16>(n, 1).cheat(party(2), CrashIn(1, 1)), &keys, Bits { count: 4 }, 1, &standing);
+        let (end, _) = agreed(n, &report, &[party(2)], "crash");
+        let Ended::Rejected(rejection) = end else { panic!("a batch without a share is not accepted") };
+        let mut standing = Standing::default();
+        standing.note(&rejection);
+        assert_eq!(standing.evicted, [], "a crash convicts nobody");
+        let report = run(plan::<Gr16>(n, 1), &keys, Bits { count: 4 }, 2, &standing);
+        let (end, items) = agreed(n, &report, &[], "restarted");
+        assert_eq!((end, items.len()), (Ended::Accepted, n));
+    }
+}
+
 /// Every liar lies in every batch, to as many as it takes; sooner or later all are evicted or harmless.
 #[test]
 fn liars_spoil_two_batches_each_at_most() {
@@ -298,7 +366,9 @@ fn malformed_messages_are_blamed_on_their_sender() {
         agreed(n, &report, &[party(2)], "wrong shape");
         for one in (1..=n).filter(|i| *i != 2) {
             let fault = report.endings[one - 1].faults[0];
-            assert_eq!((fault.culprit, fault.evidence), (party(2), Evidence::Unreadable { round: Some(1) }));
+            // whichever of its messages arrives first
+            let unreadable = matches!(fault.evidence, Evidence::Unreadable { .. });
+            assert!(fault.culprit == party(2) && unreadable, "{fault}");
         }
     }
 }
