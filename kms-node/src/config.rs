@@ -13,6 +13,7 @@
 //! | `limits.requests_per_second` | 500 | of one caller's address |
 //! | `limits.user_requests_per_second` | 20 | of one signer of permits |
 //! | `limits.waiting_calls` | 512 | calls held open at once |
+//! | `preprocessing` | – | see [`crate::stock::Preprocessing`] |
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -41,6 +42,8 @@ pub struct Config {
     pub objects: Vec<Url>,
     #[serde(default)]
     pub limits: Limits,
+    #[serde(default)]
+    pub preprocessing: crate::stock::Preprocessing,
 }
 
 /// Endpoints of one host chain.
@@ -104,6 +107,7 @@ impl Config {
         if config.objects.is_empty() {
             return Err(ConfigError::Field("objects", "at least one store is needed"));
         }
+        config.preprocessing.check()?;
         let addresses = [config.api_listen, config.peer_listen, config.ops_listen];
         let [api, peer, ops] = addresses;
         if api.port() != 0 && (api == peer || api == ops || peer == ops) {
@@ -146,6 +150,9 @@ pub enum ConfigError {
     /// A field contradicts a rule.
     #[error("configuration, field {0}: {1}")]
     Field(&'static str, &'static str),
+    /// Preprocessing that cannot be.
+    #[error("configuration, field {0}")]
+    Preprocessing(#[from] crate::stock::PlanError),
 }
 
 #[cfg(test)]
@@ -185,6 +192,7 @@ mod tests {
             (GOOD.replace("31337", "mainnet"), "mainnet"),
             (GOOD.replace("own =", "mine ="), "mine"),
             (format!("{GOOD}\nothers = [{}]", "\"http://127.0.0.1:1\",".repeat(33)), "rpc.others"),
+            (format!("{GOOD}\n[preprocessing]\nbatch_items = 3"), "batch_items"),
             (GOOD.replace("[\"http://127.0.0.1:9000/v1/objects/\"]", "[]"), "objects"),
             (GOOD.replace("7002", "7001"), "peer_listen"),
             (GOOD.replace("127.0.0.1:7001", "somewhere"), "api_listen"),

@@ -1,10 +1,10 @@
 //! Glue to the protocol: sample lists in, masked shares and their messages out.
 
-use crate::keystore::PartySecrets;
 use bytes::Bytes;
 use tkms_mpc::decrypt::{MAX_BLOCKS, MaskedShares, PartialDecryption, masked_shares};
 use tkms_mpc::fault::Misuse;
-use tkms_mpc::phase::Samples;
+use tkms_mpc::phase::{KeyShare, Samples};
+use tkms_mpc::prss::PrssKeys;
 use tkms_mpc::ring::{DEGREE, Gr128};
 use tkms_types::SessionId;
 use tkms_wire::samples::SampleList;
@@ -14,12 +14,12 @@ const MAX_ELEMENTS: usize = MAX_BLOCKS / DEGREE;
 
 /// All the local work of a session: a pure function of key, samples and session.
 pub(crate) fn local_shares(
-    secrets: &PartySecrets,
+    (key, masks): (&KeyShare, &PrssKeys),
     list: &SampleList,
     session: SessionId,
 ) -> Result<MaskedShares, Misuse> {
     let samples = Samples::new(list.dimension as usize, &list.words)?;
-    masked_shares(&secrets.key, &samples, &secrets.masks, &session)
+    masked_shares(key, &samples, masks, &session)
 }
 
 /// The body of a message: its elements, 64 bytes each. Four blocks stand in one, so a block costs 16 bytes.

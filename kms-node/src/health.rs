@@ -1,5 +1,6 @@
 //! Who the node is and how it is.
 
+use crate::background::Background;
 use crate::engine::Engine;
 use crate::transport::Transport;
 use alloy_primitives::{Address, B256};
@@ -17,12 +18,20 @@ pub struct Health {
     pub(crate) cluster_hash: B256,
     pub(crate) engine: Engine,
     pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) background: Arc<Background>,
 }
 
 impl Health {
+    /// Mask keys and stock.
+    #[must_use]
+    pub fn background(&self) -> &Background {
+        &self.background
+    }
+
     /// Why this node cannot serve; empty if it can.
     pub fn not_ready(&self) -> Vec<String> {
         let mut reasons = self.engine.not_ready();
+        reasons.extend(self.background.not_ready());
         let quorum = self.committee.threshold().quorum();
         let peers = self.transport.peers();
         let up = 1 + peers.iter().filter(|peer| peer.connected).count();
@@ -51,6 +60,8 @@ impl Health {
         let not_ready_reasons = self.not_ready();
         let bytes = |id: B256| Bytes::copy_from_slice(id.as_slice());
         let sessions = self.engine.sessions();
+        let (items, target) = self.background.level();
+        let blamed = sessions.blames().into_iter().chain(self.background.hub().blames());
         let peers = self.transport.peers().into_iter().map(|peer| kms::PeerHealth {
             party: peer.party.number().into(),
             connected: peer.connected,
@@ -69,10 +80,12 @@ impl Health {
             requests_waiting: self.engine.waiting() as u64,
             sessions_computed: sessions.computed(),
             peers: peers.collect(),
-            blamed: sessions.blames().iter().map(Into::into).collect(),
+            blamed: blamed.map(|blame| (&blame).into()).collect(),
             ready: not_ready_reasons.is_empty(),
             not_ready_reasons,
             hosts: self.cluster.chains.iter().map(|host| self.host(host)).collect(),
+            phase: self.background.phase(),
+            stock: vec![kms::StockLevel { kind: "exact".to_owned(), items, target }],
         }
     }
 }

@@ -1,14 +1,13 @@
 //! The trusted dealer: splits a key that stands in memory into one encrypted package per node.
 //!
-//! A dealer knows the key. It is for first deployments and devnets; a distributed key generation takes its place
+//! A dealer knows the key, and nothing else: what the nodes need besides, they make among themselves. It is for first deployments and devnets; a distributed key generation takes its place
 //! behind the same packages.
 
-use crate::keystore::{NodeRecord, PartySecrets, ShareNames};
+use crate::keystore::{NodeRecord, ShareNames, share};
 use rand::CryptoRng;
 use std::str::FromStr as _;
 use tkms_mpc::fault::Misuse;
 use tkms_mpc::phase::KeyShare;
-use tkms_mpc::prss::PrssKeys;
 use tkms_types::{Committee, CommitteeError, ContextId, EpochId, KeyId, PartyId};
 use zeroize::Zeroizing;
 
@@ -32,7 +31,7 @@ pub struct DealtShare {
     pub package: Vec<u8>,
 }
 
-/// Shares a binary LWE key with degree t and deals the mask keys, one package per node in party order.
+/// Shares a binary LWE key with degree t, one package per node in party order.
 ///
 /// `key_bits`: the coefficients of the squash key, each 0 or 1.
 ///
@@ -46,16 +45,15 @@ pub fn deal(
 ) -> Result<Vec<DealtShare>, DealError> {
     let committee = Committee::new(nodes.len())?;
     let keys = KeyShare::deal(key_bits, committee, rng)?;
-    let masks = PrssKeys::deal(committee, rng).map_err(Misuse::from)?;
-    let parties = committee.parties().zip(nodes).zip(keys.into_iter().zip(masks));
+    let parties = committee.parties().zip(nodes).zip(keys);
     parties
-        .map(|((party, node), (key, masks))| {
-            let names = ShareNames { committee, party, key: names.key, epoch: names.epoch, context: names.context };
+        .map(|((party, node), key)| {
+            let share_names = ShareNames { committee, party, key: names.key, epoch: names.epoch, context: names.context };
             let recipient =
                 age::x25519::Recipient::from_str(&node.recipient).map_err(|why| DealError::Recipient { party, why })?;
-            let bytes = PartySecrets { key, masks }.to_secret_bytes(&names);
+            let bytes = share::to_secret_bytes(&key, &share_names);
             let package = age::encrypt(&recipient, &bytes).map_err(|error| DealError::Encrypt(error.to_string()))?;
-            Ok(DealtShare { names, package })
+            Ok(DealtShare { names: share_names, package })
         })
         .collect()
 }

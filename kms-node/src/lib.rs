@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking"))]
 
 mod api;
+mod background;
 pub mod clock;
 pub mod config;
 mod decrypt;
@@ -21,6 +22,7 @@ pub mod keygen;
 pub mod keystore;
 mod limiter;
 pub mod limits;
+pub mod masks;
 pub mod metrics;
 pub mod node;
 mod ops;
@@ -29,8 +31,11 @@ pub mod policy;
 pub mod refusal;
 pub mod request;
 mod respond;
+pub mod rounds;
 pub mod session;
+pub mod setup;
 pub mod startup;
+pub mod stock;
 pub mod store;
 mod tasks;
 pub mod transport;

@@ -68,3 +68,27 @@ pub const JOURNAL_HEAD: u64 = 1000;
 pub const KEY_FILE_BYTES: u64 = 4 * 1024 * 1024;
 /// log2 of the scrypt cost of the passphrase: 128 MiB and about half a second.
 pub const SCRYPT_LOG_N: u8 = 17;
+/// Bytes of a frame between nodes: a message of a batch, and what is signed and passed on beside it.
+pub const FRAME_BYTES: usize = 9 * 1024 * 1024;
+/// Frames waiting to be sent to one peer; further ones are our silence.
+pub const FRAME_QUEUE: usize = 16;
+/// Frames of one peer in the mailbox of a run: a peer is at most two rounds ahead.
+pub const MAILBOX_FRAMES: usize = 4;
+/// Frames kept of a run that a peer has begun before us.
+pub const EARLY_FRAMES: usize = 3;
+/// Bytes of them.
+pub const EARLY_FRAME_BYTES: usize = 2 * FRAME_BYTES;
+/// How long a frame is sent again to a peer that does not take it.
+pub const FRAME_TIME: Duration = Duration::from_secs(60);
+/// How often peers tell each other how they stand while nothing changes.
+pub const STAND_IDLE: Duration = Duration::from_secs(2);
+/// The same for a peer that did not answer.
+pub const STAND_RETRY: Duration = Duration::from_millis(500);
+/// How long 2t + 1 nodes may take to say that they begin; then the number is given up.
+pub const GO_TIME: Duration = Duration::from_secs(5);
+/// How far one peer's word lifts a number.
+pub const MAX_LIFT: u64 = 1 << 20;
+/// How often it does, until a run ends well.
+pub const MAX_LIFTS: u32 = 16;
+/// How long a batch waits for decryptions that are being computed.
+pub const DECRYPTION_PAUSE: Duration = Duration::from_secs(2);

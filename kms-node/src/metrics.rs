@@ -27,6 +27,25 @@ pub const ANCHORS: &str = "tkms_node_anchors_verified_total";
 /// Host chains that are halted.
 pub const HALTED: &str = "tkms_node_host_halted";
 
+/// Batches by outcome.
+pub const STOCK_BATCHES: &str = "tkms_node_batches_total";
+/// Items of exact decryption in stock.
+pub const STOCK_ITEMS: &str = "tkms_node_stock_items";
+/// Old stores that were given up.
+pub const ROLLED_BACK: &str = "tkms_node_store_rolled_back_total";
+
+pub(crate) fn stock_batch(outcome: &'static str) {
+    metrics::counter!(STOCK_BATCHES, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn stock_items(items: u64) {
+    metrics::gauge!(STOCK_ITEMS).set(items as f64);
+}
+
+pub(crate) fn store_rolled_back() {
+    metrics::counter!(ROLLED_BACK).increment(1);
+}
+
 pub(crate) fn request(kind: RequestKind, outcome: &'static str) {
     metrics::counter!(REQUESTS, "kind" => kind_name(kind), "outcome" => outcome).increment(1);
 }

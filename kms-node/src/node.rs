@@ -1,6 +1,7 @@
 //! A running node: everything put together, started and stopped.
 
 use crate::api::Api;
+use crate::background::{self, Background};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::endpoints::Endpoints;
@@ -9,9 +10,10 @@ use crate::fetch::{ObjectSource, Samples};
 use crate::health::Health;
 use crate::hosts::Hosts;
 use crate::journal::Journal;
-use crate::keystore::NodeIdentity;
+use crate::keystore::{Keystore, MaskNames, NodeIdentity};
 use crate::limiter::RateLimiter;
 use crate::limits::{BODY_BYTES, LONGEST_WAIT};
+use crate::masks::MaskKeys;
 use crate::ops::{self, Ops};
 use crate::peer::PeerDesk;
 use crate::respond::Responder;
@@ -24,6 +26,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tkms_types::{Cluster, Committee, limits};
 use tkms_wire::kms::kms_server::KmsServer;
@@ -67,6 +70,8 @@ pub struct Node {
     stop: watch::Sender<bool>,
     tasks: Arc<Tasks>,
     transport: Arc<MtlsTransport>,
+    background: Arc<Background>,
+    thread: JoinHandle<()>,
 }
 
 /// Where a node listens.
@@ -111,12 +116,13 @@ impl Node {
     /// [`NodeError`] naming what is wrong.
     pub async fn start_with(config: Config, cluster: Cluster, hooks: Hooks) -> Result<Self, NodeError> {
         let cluster = Arc::new(cluster);
-        let (identity, secrets) = {
+        let (identity, key) = {
             // scrypt takes half a second of a core
             let (config, cluster) = (config.clone(), Arc::clone(&cluster));
             let opened = tokio::task::spawn_blocking(move || startup::open_keys(&config, &cluster));
             opened.await.map_err(|_| NodeError::Ended)??
         };
+        let identity = Arc::new(identity);
         let endpoints = match hooks.endpoints {
             Some(endpoints) => endpoints,
             None => startup::endpoints(&cluster, &config.rpc)?,
@@ -130,10 +136,23 @@ impl Node {
         let (mtls, transport) = open_transport(&config, &cluster, &identity, hooks.transport).await?;
 
         let tasks = Arc::new(Tasks::default());
+        let masks = MaskKeys::default();
+        let background = Background::open(background::Parts {
+            names: MaskNames { committee, party: config.party, epoch: cluster.epoch, context: cluster.context },
+            cluster: Arc::clone(&cluster),
+            identity: Arc::clone(&identity),
+            keystore: Keystore::new(&config.data_dir),
+            store: store.clone(),
+            transport: Arc::clone(&transport),
+            masks: masks.clone(),
+            plan: config.preprocessing,
+        })
+        .await?;
         let parts = session::Parts {
             me: config.party,
             committee,
-            secrets,
+            key,
+            masks,
             transport: Arc::clone(&transport),
             store: store.clone(),
             clock: Arc::clone(&hooks.clock),
@@ -159,13 +178,29 @@ impl Node {
             user_rate: RateLimiter::new(config.limits.user_requests_per_second.get()),
             tasks: Arc::clone(&tasks),
         });
-        let desk = PeerDesk::new(Arc::clone(&cluster), engine.clone(), Arc::clone(&transport), Arc::clone(&tasks));
+        let desk = PeerDesk::new(
+            Arc::clone(&cluster),
+            engine.clone(),
+            Arc::clone(&transport),
+            Arc::clone(&background),
+            Arc::clone(&tasks),
+        );
         tasks.spawn(desk.run());
+        let thread = background.start(engine.sessions().clone(), &tasks).map_err(|_| NodeError::Ended)?;
         tasks.spawn(prune(store, hooks.clock));
 
         let signer = identity.signer();
         let party = config.party;
-        let health = Health { party, committee, signer, cluster, cluster_hash, engine: engine.clone(), transport };
+        let health = Health {
+            party,
+            committee,
+            signer,
+            cluster,
+            cluster_hash,
+            engine: engine.clone(),
+            transport,
+            background: Arc::clone(&background),
+        };
         let health = Arc::new(health);
         let (stop, stopped) = watch::channel(false);
         let api = serve_api(&config, engine, Arc::clone(&health), (&tasks, stopped.clone()))?;
@@ -173,7 +208,7 @@ impl Node {
         let ops = serve_ops(&config, ops, (&tasks, stopped)).await?;
         let addresses = Addresses { api, peer: mtls.listening(), ops };
         tracing::info!(%party, %signer, cluster = %cluster_hash, ?addresses, "node started");
-        Ok(Self { addresses, health, journal, stop, tasks, transport: mtls })
+        Ok(Self { addresses, health, journal, stop, tasks, transport: mtls, background, thread })
     }
 
     /// Where it listens.
@@ -188,6 +223,12 @@ impl Node {
         &self.health
     }
 
+    /// Its preprocessed items, once the committee has mask keys.
+    #[must_use]
+    pub fn stock(&self) -> Option<&crate::stock::Stock> {
+        self.background.stock()
+    }
+
     /// Its audit records.
     #[must_use]
     pub const fn journal(&self) -> &Journal {
@@ -197,6 +238,12 @@ impl Node {
     /// Closes the ports, ends the tasks, and lets go of the store.
     pub async fn stop(self) {
         self.stop.send_replace(true);
+        self.background.stop();
+        // It may be in the middle of a computation, and holds the store until it is done with it
+        let thread = self.thread;
+        if tokio::task::spawn_blocking(move || thread.join()).await.is_err() {
+            tracing::error!("background work ended by a panic");
+        }
         self.transport.stop().await;
         self.tasks.stop().await;
         tracing::info!("node stopped");

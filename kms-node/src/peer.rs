@@ -4,6 +4,8 @@ use crate::engine::{Engine, Progress, Source};
 use crate::limiter::RateLimiter;
 use crate::limits::PULLS_PER_SECOND;
 use crate::request::Request;
+use crate::setup::rejoin::shared_with;
+use crate::background::Background;
 use crate::tasks::Tasks;
 use crate::transport::{Event, Inbound, Transport};
 use std::collections::BTreeSet;
@@ -18,6 +20,7 @@ pub(crate) struct PeerDesk {
     pub(crate) engine: Engine,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) tasks: Arc<Tasks>,
+    pub(crate) background: Arc<Background>,
     rate: RateLimiter<PartyId>,
     /// Sessions whose request is being asked for.
     pulling: Mutex<BTreeSet<(PartyId, SessionId)>>,
@@ -28,10 +31,11 @@ impl PeerDesk {
         cluster: Arc<Cluster>,
         engine: Engine,
         transport: Arc<dyn Transport>,
+        background: Arc<Background>,
         tasks: Arc<Tasks>,
     ) -> Arc<Self> {
         let rate = RateLimiter::new(PULLS_PER_SECOND);
-        Arc::new(Self { cluster, engine, transport, tasks, rate, pulling: Mutex::default() })
+        Arc::new(Self { cluster, engine, transport, background, tasks, rate, pulling: Mutex::default() })
     }
 
     pub(crate) async fn run(self: Arc<Self>) {
@@ -57,6 +61,17 @@ impl PeerDesk {
                         self.take_over(from, session);
                     }
                     drop(answer.send(found));
+                }
+                Event::Frame(frame, answer) => drop(answer.send(self.background.hub().deliver(from, frame))),
+                Event::Meets(stand, answer) => {
+                    drop(answer.send(self.background.hub().stand_for(from)));
+                    if let Some(counters) = self.background.hub().note(from, stand) {
+                        self.background.saw(from, counters, &self.tasks);
+                    }
+                }
+                Event::WantsMaskKeys(setup, answer) => {
+                    let held = self.background.masks().of(setup);
+                    drop(answer.send(held.map(|held| shared_with(&held.keys, from))));
                 }
             }
         }

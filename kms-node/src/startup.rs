@@ -5,10 +5,11 @@
 use crate::config::{Config, RpcUrls};
 use crate::endpoints::{Endpoint, EndpointError, Endpoints, RpcEndpoint};
 use crate::health::trust_name;
-use crate::keystore::{Keystore, KeystoreError, NodeIdentity, PartySecrets, ShareNames, read_passphrase};
+use crate::keystore::{Keystore, KeystoreError, NodeIdentity, ShareNames, read_passphrase};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
+use tkms_mpc::phase::KeyShare;
 use tkms_types::{Cluster, ClusterError, Committee, HeaderTrustKind, HostChain};
 
 /// Why a node does not start.
@@ -45,8 +46,8 @@ pub enum StartError {
     },
 }
 
-/// The node's identity and its secrets for the key in force.
-pub(crate) fn open_keys(config: &Config, cluster: &Cluster) -> Result<(NodeIdentity, PartySecrets), StartError> {
+/// The node's identity and its share of the key in force.
+pub(crate) fn open_keys(config: &Config, cluster: &Cluster) -> Result<(NodeIdentity, KeyShare), StartError> {
     let committee = cluster.size()?;
     let node = cluster.node(config.party).ok_or_else(|| not_a_member(config, committee))?;
     let store = Keystore::new(&config.data_dir);

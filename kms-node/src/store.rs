@@ -1,6 +1,6 @@
 //! The node's state on disk: one redb file, one writer, commits shared by whoever is waiting.
 //!
-//! Nothing in it is secret: shares and identity are in the key store. A node's own messages of public sessions were
+//! Nothing in it is secret in the clear: shares and identity are in the key store, preprocessed items are encrypted. A node's own messages of public sessions were
 //! sent to all peers, answers are public or sealed.
 
 use crate::keystore::KeyState;
@@ -35,7 +35,7 @@ pub(crate) const JOURNAL: TableDefinition<u64, (&[u8; 32], &[u8])> = TableDefini
 pub(crate) const JOURNAL_HEADS: TableDefinition<u64, &[u8]> = TableDefinition::new("journal-heads");
 
 /// Version of the tables. A newer one is refused.
-const SCHEMA: u64 = 1;
+const SCHEMA: u64 = 2;
 /// Pages kept in memory.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// How long a start waits for a predecessor to let go of the file.
@@ -94,6 +94,7 @@ impl Store {
         tx.open_table(ANSWERS)?;
         tx.open_table(JOURNAL)?;
         tx.open_table(JOURNAL_HEADS)?;
+        crate::stock::tables::create(&tx)?;
         tx.commit()?;
         let (writes, queue) = mpsc::channel(STORE_QUEUE);
         let writer = Arc::clone(&db);

@@ -5,10 +5,11 @@
 //! does not count as slow code; wall time is printed beside it.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench fails by panicking and reports by printing")]
 
+mod record;
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use serde_json::{Value, json};
-use std::path::Path;
+use record::{Clock, Figure, record};
 use std::time::{Duration, Instant};
 use tkms_mpc::decrypt::{Opening, PartialDecryption, masked_shares};
 use tkms_mpc::machine::Machine;
@@ -41,8 +42,7 @@ fn main() {
         return;
     }
     for n in [4, 13] {
-        let rates = measure(n);
-        record(n, &rates);
+        record(Figure { name: NAME, n, unit: "blocks/s", values: measure(n), limit: None });
     }
 }
 
@@ -56,12 +56,11 @@ fn measure(n: usize) -> Vec<f64> {
     let (key, masks) = (keys.first().unwrap(), masks.first().unwrap());
     let mut rates = Vec::new();
     for _ in 0..RUNS {
-        let (wall, cpu) = (Instant::now(), thread_time());
+        let (wall, clock) = (Instant::now(), Clock::start());
         for job in (0..PASSES).flat_map(|_| &jobs) {
             assert_eq!(decrypt(job, key, masks, committee), job.messages);
         }
-        let wall = wall.elapsed();
-        let spent = cpu.zip(thread_time()).map_or(wall, |(from, to)| to - from);
+        let (wall, spent) = (wall.elapsed(), clock.spent());
         let rate = |time: Duration| (PASSES * SESSIONS * BLOCKS) as f64 / time.as_secs_f64();
         println!("n = {n}: {:.0} blocks/s of CPU time, {:.0} of wall time", rate(spent), rate(wall));
         rates.push(rate(spent));
@@ -91,33 +90,4 @@ fn decrypt(job: &Job, key: &KeyShare, masks: &PrssKeys, committee: Committee) ->
         opened = step.output.take().or(opened);
     }
     opened.or(step.output).unwrap().digits().unwrap()
-}
-
-/// CPU time of this thread, if the system tells it.
-fn thread_time() -> Option<Duration> {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let nanoseconds: u64 = stat.split_whitespace().next()?.parse().ok()?;
-    (nanoseconds > 0).then(|| Duration::from_nanos(nanoseconds))
-}
-
-/// Replaces the entry of this name and committee in `target/bench.json` and keeps the others.
-fn record(n: usize, rates: &[f64]) {
-    let mut sorted = rates.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-    let file = target.join("bench.json");
-    let mut entries: Vec<Value> =
-        std::fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-    entries.retain(|entry| entry.get("name") != Some(&json!(NAME)) || entry.get("n") != Some(&json!(n)));
-    entries.push(json!({
-        "name": NAME,
-        "n": n,
-        "value": sorted.get(sorted.len() / 2),
-        "unit": "blocks/s",
-        "min": sorted.first(),
-        "max": sorted.last(),
-        "samples": sorted.len(),
-    }));
-    std::fs::create_dir_all(&target).unwrap();
-    std::fs::write(&file, serde_json::to_vec_pretty(&entries).unwrap()).unwrap();
 }

@@ -1,41 +1,55 @@
-//! Criterion: batches of bits and triples as one party sees them, in one thread: everything from the draw to the stored
-//! shares, with the agreement on the batch, the peers' messages given.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a bench fails by panicking; criterion makes undocumented items")]
+//! `mpc.*_per_s_per_core`: all the work of one party for batches of bits and triples, from its keys and the frames of its
+//! peers (signatures checked) to the bytes for its store; `mpc.open_us`: a robust opening of the blocks of a euint64. With
+//! the limit of arithmetic beside each figure: the AES blocks and ring products of step 1, and nothing else, at the
+//! speed these have by themselves. One thread, its CPU time. Written to `target/bench.json`.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench fails by panicking and reports by printing")]
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+mod record;
+
+use aes::cipher::{BlockEncrypt, KeyInit};
+use k256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
+use k256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
+use record::{Clock, Figure, record};
 use std::hint::black_box;
-use tkms_mpc::preprocessing::{Batch, BatchId, BatchMsg, Bits, Outcome, Recipe, Standing, Triples};
+use tkms_mpc::machine::To;
+use tkms_mpc::preprocessing::{Batch, BatchId, Bits, Outcome, Piece, Recipe, Standing, Triples};
 use tkms_mpc::prss::PrssKeys;
-use tkms_mpc::ring::{DEGREE, Gr16, Gr64, Ring};
-use tkms_mpc::rounds::{Rounds, Say};
-use tkms_types::{Committee, ContextId, EpochId, Id};
+use tkms_mpc::ring::{DEGREE, Gr16, Gr64, Gr128, Ring};
+use tkms_mpc::run::Run;
+use tkms_mpc::shamir::{Received, decode, share};
+use tkms_mpc::statement::Seal;
+use tkms_types::{Committee, ContextId, EpochId, Id, PartyId};
 
-/// Items of a batch: a message of 128 KiB over GR(2¹⁶, 4).
-const COUNT: usize = 1 << 16;
+/// Items of a batch: a message of 512 KiB over GR(2¹⁶, 4), and of 2 MiB over GR(2⁶⁴, 4).
+const COUNT: usize = 1 << 18;
+/// The same in the largest committee, whose batches take longer.
+const COUNT_LARGE: usize = 1 << 15;
+const RUNS: usize = 9;
+/// Bits of a mask of exact decryption.
+const MASK_BITS: usize = 10;
 
-/// What the others say in every round: recorded from a run of all parties in step.
-fn recorded<R: Ring, C: Recipe<R> + Copy>(keys: &[PrssKeys], recipe: C) -> Vec<Vec<Option<BatchMsg<R>>>> {
-    let start = |keys| Batch::<R, C>::new(&id(), keys, recipe, &Standing::default()).unwrap();
-    let (mut batches, mut says): (Vec<_>, Vec<_>) = keys.iter().map(start).unzip();
-    let mut rounds = Vec::new();
-    loop {
-        let to = |receiver: usize| -> Vec<Option<BatchMsg<R>>> {
-            let said = |say: &Say<BatchMsg<R>>| match say {
-                Say::All(msg) => Some(msg.clone()),
-                Say::Each(list) => list.get(receiver).cloned(),
-                Say::Nothing => None,
-            };
-            says.iter().map(said).collect()
-        };
-        rounds.push(to(0));
-        let heard: Vec<_> = (0..batches.len()).map(to).collect();
-        let turns: Vec<_> = batches.iter_mut().zip(heard).map(|(batch, heard)| batch.close(heard)).collect();
-        if turns.iter().all(|turn| turn.output.is_some()) {
-            return rounds;
-        }
-        says = turns.into_iter().map(|turn| turn.say).collect();
+struct Keys {
+    own: SigningKey,
+    all: Vec<VerifyingKey>,
+}
+
+fn seal(n: usize, me: PartyId) -> Keys {
+    let key = |party: PartyId| SigningKey::from_slice(&[party.number(); 32]).unwrap();
+    let all = Committee::new(n).unwrap().parties().map(|party| *key(party).verifying_key()).collect();
+    Keys { own: key(me), all }
+}
+
+impl Seal for Keys {
+    fn sign(&self, hash: &[u8; 32]) -> [u8; 64] {
+        let signature: Signature = self.own.sign_prehash(hash).unwrap();
+        signature.to_bytes().into()
+    }
+
+    fn verify(&self, party: PartyId, hash: &[u8; 32], signature: &[u8; 64]) -> bool {
+        let key = self.all.get(party.index());
+        key.zip(Signature::from_slice(signature).ok()).is_some_and(|(key, s)| key.verify_prehash(hash, &s).is_ok())
     }
 }
 
@@ -43,35 +57,140 @@ fn id() -> BatchId {
     BatchId { context: ContextId::numbered(1), epoch: EpochId::numbered(1), number: 1 }
 }
 
-fn party<R: Ring, C: Recipe<R> + Copy>(keys: &PrssKeys, recipe: C, rounds: Vec<Vec<Option<BatchMsg<R>>>>) {
-    let (mut batch, _) = Batch::<R, C>::new(&id(), keys, recipe, &Standing::default()).unwrap();
-    let last = rounds.into_iter().filter_map(|heard| batch.close(heard).output).next();
-    assert!(matches!(black_box(last), Some(Outcome::Accepted(_))));
+type Sent = Vec<(To, Vec<u8>)>;
+
+fn start<R: Ring, C: Recipe<R> + Copy>(keys: &PrssKeys, recipe: C) -> (Run<Batch<R, C>, Keys>, Sent) {
+    let (batch, say) = Batch::<R, C>::new(&id(), keys, recipe, &Standing::default()).unwrap();
+    let owner = keys.owner();
+    let (run, step) = Run::start(batch, say, seal(owner.committee.size(), owner.party));
+    (run, step.send.into_iter().map(|outgoing| (outgoing.to, outgoing.msg)).collect())
 }
 
-fn measure<R: Ring, C: Recipe<R> + Copy>(c: &mut Criterion, name: &str, recipe: C) {
-    let mut group = c.benchmark_group(name);
-    group.sample_size(10).throughput(Throughput::Elements(COUNT as u64));
-    for n in [4, 13] {
-        let keys = PrssKeys::deal(Committee::new(n).unwrap(), &mut ChaCha20Rng::seed_from_u64(1)).unwrap();
-        let rounds = recorded::<R, C>(&keys, recipe);
-        let clone = || rounds.clone();
-        group.bench_function(BenchmarkId::from_parameter(n), |bench| {
-            bench.iter_batched(
-                clone,
-                |rounds| party(keys.first().unwrap(), recipe, rounds),
-                criterion::BatchSize::LargeInput,
-            );
-        });
+/// Every frame that reaches party 1, in order, from a run of all parties in step; and the bytes party 1 sends to a peer.
+fn recorded<R: Ring, C: Recipe<R> + Copy>(keys: &[PrssKeys], recipe: C) -> (Vec<(PartyId, Vec<u8>)>, usize) {
+    let committee = keys.first().unwrap().owner().committee;
+    let (mut runs, mut sent): (Vec<_>, Vec<_>) = keys.iter().map(|keys| start::<R, C>(keys, recipe)).unzip();
+    let (mut frames, mut bytes) = (Vec::new(), 0);
+    while sent.iter().any(|list| !list.is_empty()) {
+        let mut next = vec![Vec::new(); runs.len()];
+        for (from, list) in committee.parties().zip(&sent) {
+            for (to, frame) in list {
+                for receiver in committee.parties().filter(|p| *p != from && [To::All, To::One(*p)].contains(to)) {
+                    if receiver.number() == 1 {
+                        frames.push((from, frame.clone()));
+                    }
+                    if (from.number(), receiver.number()) == (1, 2) {
+                        bytes += frame.len();
+                    }
+                    let step = runs.get_mut(receiver.index()).unwrap().receive(from, frame);
+                    let said = step.send.into_iter().map(|outgoing| (outgoing.to, outgoing.msg));
+                    next.get_mut(receiver.index()).unwrap().extend(said);
+                }
+            }
+        }
+        sent = next;
+    }
+    assert!(runs.iter().all(Run::is_done));
+    (frames, bytes)
+}
+
+/// AES blocks per second, and products of a word and a sum per second in this ring, each by itself in the cache.
+fn speeds<R: Ring>() -> (f64, f64) {
+    let cipher = aes::Aes128Enc::new(&[7; 16].into());
+    let mut blocks = [aes::Block::default(); 64];
+    let rounds = 200_000;
+    let clock = Clock::start();
+    for _ in 0..rounds {
+        cipher.encrypt_blocks(black_box(&mut blocks));
+    }
+    let aes = (rounds * blocks.len()) as f64 / clock.spent().as_secs_f64();
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let elements: Vec<R> = (0..256).map(|_| R::random(&mut rng)).collect();
+    let mut sums = elements.clone();
+    let clock = Clock::start();
+    for _ in 0..rounds / 4 {
+        R::add_products(black_box(&mut sums), R::ONE, black_box(&elements));
+    }
+    let products = (rounds / 4 * elements.len() * DEGREE * DEGREE) as f64 / clock.spent().as_secs_f64();
+    (aes, products)
+}
+
+/// Items per second if step 1 cost nothing but its AES blocks and its products of words. `draws` are words of an item.
+fn limit<R: Ring>(n: usize, draws: f64) -> f64 {
+    let committee = Committee::new(n).unwrap();
+    let faults = committee.threshold().faults();
+    let subsets = (0..faults).fold(1, |count, i| count * (n - 1 - i) / (i + 1)) as f64;
+    let words = subsets * (draws + faults as f64);
+    let (aes, products) = speeds::<R>();
+    1.0 / (words * f64::from(R::BITS / 8) / 16.0 / aes + words * DEGREE as f64 / products)
+}
+
+fn measure<R: Ring, C: Recipe<R> + Copy>(
+    kind: &str,
+    (n, recipe, draws): (usize, C, f64),
+    store: impl Fn(C::Items) -> usize,
+) {
+    let keys = PrssKeys::deal(Committee::new(n).unwrap(), &mut ChaCha20Rng::seed_from_u64(1)).unwrap();
+    let (frames, bytes) = recorded::<R, C>(&keys, recipe);
+    let limit = limit::<R>(n, draws);
+    let party = keys.first().unwrap();
+    let mut values = Vec::new();
+    for _ in 0..RUNS {
+        let clock = Clock::start();
+        let (mut run, _) = start::<R, C>(party, recipe);
+        let outputs: Vec<_> = frames.iter().filter_map(|(from, frame)| run.receive(*from, frame).output).collect();
+        for outcome in outputs {
+            let Outcome::Accepted(items) = outcome else { panic!("accepted") };
+            assert!(black_box(store(items)) > 0);
+        }
+        values.push(recipe.items() as f64 / clock.spent().as_secs_f64());
+    }
+    values.sort_unstable_by(f64::total_cmp);
+    let per_item = bytes as f64 / recipe.items() as f64;
+    let median = values.get(RUNS / 2).copied().unwrap();
+    println!("{kind}, n = {n}: {median:.0}/s and core, limit {limit:.0}; {per_item:.2} bytes per item and peer");
+    let name = format!("mpc.{kind}_per_s_per_core");
+    record(Figure { name: &name, n, unit: "items/s", values, limit: Some(limit) });
+}
+
+/// A robust opening of four elements (16 blocks) of degree t from all shares, t of them wrong or none.
+fn openings(n: usize) {
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let committee = Committee::new(n).unwrap();
+    let faults = committee.threshold().faults();
+    let mut shares = vec![Vec::new(); n];
+    for _ in 0..DEGREE {
+        let dealt = share(Gr128::random(&mut rng), committee, &mut rng);
+        shares.iter_mut().zip(dealt.iter()).for_each(|(list, share)| list.push(*share));
+    }
+    for (name, liars) in [("mpc.open_us", 0), ("mpc.open_with_t_liars_us", faults)] {
+        shares.iter_mut().take(liars).flatten().for_each(|share| *share += Gr128::ONE);
+        let received: Vec<_> =
+            committee.parties().zip(&shares).map(|(party, shares)| Received { party, shares }).collect();
+        let time = || {
+            let clock = Clock::start();
+            for _ in 0..1000 {
+                let opened = decode(black_box(&received), faults, faults).unwrap();
+                assert_eq!(opened.liars.len(), liars);
+            }
+            clock.spent().as_secs_f64() * 1e3
+        };
+        let values: Vec<f64> = (0..RUNS).map(|_| time()).collect();
+        println!("{name}, n = {n}: {:.2}", values.iter().copied().fold(f64::INFINITY, f64::min));
+        record(Figure { name, n, unit: "us", values, limit: None });
     }
 }
 
-fn batches(c: &mut Criterion) {
-    assert!(COUNT.is_multiple_of(DEGREE));
-    measure::<Gr16, _>(c, "bits16", Bits { count: COUNT });
-    measure::<Gr64, _>(c, "bits64", Bits { count: COUNT });
-    measure::<Gr64, _>(c, "mults64", Triples { count: COUNT });
+fn main() {
+    // `cargo test --benches` only checks that it builds and starts
+    if !std::env::args().any(|arg| arg == "--bench") {
+        return;
+    }
+    for (n, count) in [(4, COUNT), (13, COUNT_LARGE)] {
+        let masks = |shares| Piece::masks(id(), &shares, MASK_BITS).unwrap().to_secret_bytes().len();
+        measure::<Gr16, _>("bits16", (n, Bits { count }, 1.0), masks);
+        measure::<Gr64, _>("bits64", (n, Bits { count }, 1.0), |shares| shares.0.len());
+        measure::<Gr64, _>("mults64", (n, Triples { count }, 3.0), |triples| triples.z.len());
+        openings(n);
+    }
 }
-
-criterion_group!(benches, batches);
-criterion_main!(benches);

@@ -7,6 +7,7 @@
 //! a collision-resistant hash. Changed: only the first message carries a value, the others its hash; who lacks an
 //! accepted value is given it beside the first phase of the king, without rounds of its own.
 
+use crate::codec::{RunKind, Terms};
 use crate::fault::{Evidence, Fault, StepId};
 use crate::rounds::{Rounds, Say, Turn};
 use crate::tags;
@@ -327,6 +328,11 @@ impl Rounds for Broadcast {
 
     fn step_id(&self) -> StepId {
         StepId::Broadcast
+    }
+
+    fn terms(&self) -> Terms {
+        let (session, committee) = (self.id.session, self.committee);
+        Terms { session, committee, kind: RunKind::Broadcast, value: self.limit, list: 0 }
     }
 
     fn close(&mut self, heard: Vec<Option<BroadcastMsg>>) -> Turn<BroadcastMsg, Delivered> {

@@ -68,6 +68,16 @@ pub enum Misuse {
         /// [`crate::preprocessing::MAX_ITEMS`].
         max: usize,
     },
+    /// Items that a stored batch does not have, or that were taken from it before.
+    #[error("items {from} to {to} of a batch are {why}")]
+    Range {
+        /// First item asked for.
+        from: usize,
+        /// One after the last.
+        to: usize,
+        /// What is wrong with them.
+        why: &'static str,
+    },
     /// No secret to deal, or more than a run may hold.
     #[error("{secrets} secrets; a dealing has 1 to {max}")]
     Secrets {
@@ -155,8 +165,18 @@ pub enum Evidence {
         /// The round.
         round: u32,
     },
-    /// A message that does not belong to the round it names, or that cannot be read.
+    /// A message that does not belong to the round it names.
     WrongKind {
+        /// The round.
+        round: u32,
+    },
+    /// Bytes that are no message.
+    Unreadable {
+        /// The round they name, if that could be read.
+        round: Option<u32>,
+    },
+    /// A public message without the sender's signature.
+    Unsigned {
         /// The round.
         round: u32,
     },

@@ -14,6 +14,8 @@
 //! | [`prss_setup`] | PRSS keys without a dealer | `docs/protocol/prss-setup.md` |
 //! | [`preprocessing`] | random bits and triples in batches (Damgård, Nielsen, CRYPTO 2007) | `docs/protocol/preprocessing.md` |
 //! | [`exact`] | decryption without squash and flooding: masks of shared bits, linear rounding | `docs/protocol/exact-decrypt.md` |
+//! | [`run`], [`codec`] | what a node sends and hears: a run in bytes | the modules' heads |
+//! | [`statement`] | signed public messages, evidence for third parties | `docs/protocol/broadcast.md`, "Evidence" |
 //! | [`bounds`] | noise, mask and message: the inequality behind every plaintext | "Correctness" |
 //!
 //! Names (context, epoch, key) are bound in the session id, `tkms_types::transcript::session_id`.
@@ -21,6 +23,7 @@
 
 pub mod bounds;
 pub mod broadcast;
+pub mod codec;
 pub mod decrypt;
 pub mod exact;
 pub mod fault;
@@ -32,9 +35,11 @@ pub mod prss;
 pub mod prss_setup;
 pub mod ring;
 pub mod rounds;
+pub mod run;
 pub mod shamir;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod statement;
 mod tags;
 pub mod user;
 pub mod vss;

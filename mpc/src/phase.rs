@@ -2,7 +2,7 @@
 
 use crate::decrypt::MAX_BLOCKS;
 use crate::fault::{Misuse, Owner};
-use crate::ring::{DEGREE, Gr128};
+use crate::ring::{DEGREE, Gr128, Ring};
 use crate::shamir;
 use std::fmt;
 use tkms_types::Committee;
@@ -175,8 +175,8 @@ impl fmt::Debug for KeyShare {
 }
 
 /// Packs consecutive blocks four to an element: Σ Xⁱ·⟨cᵢ⟩. A shorter tail has implicit zeros.
-pub(crate) fn pack(blocks: &[Gr128]) -> Vec<Gr128> {
-    blocks.chunks(DEGREE).map(|four| four.iter().rev().fold(Gr128::ZERO, |sum, c| sum.times_x() + *c)).collect()
+pub(crate) fn pack<R: Ring>(blocks: &[R]) -> Vec<R> {
+    blocks.chunks(DEGREE).map(|four| four.iter().rev().fold(R::ZERO, |sum, c| sum.times_x() + *c)).collect()
 }
 
 #[cfg(test)]

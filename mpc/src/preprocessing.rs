@@ -8,12 +8,21 @@
 //! and four masked words are opened in one element; one report and one binding vote for a batch.
 
 mod agree;
+mod convict;
+mod mark;
+mod products;
 mod recipe;
+mod stock;
 
 pub use agree::{Rejection, Standing};
+pub use convict::convicted;
+pub use mark::{Mark, RolledBack};
+pub use products::{masked_factors, products};
 pub use recipe::{BitShares, Bits, Recipe, TripleShares, Triples};
+pub use stock::{Item, MAX_MASK_BITS, MaskItem, Piece, TripleItem};
 
 use crate::broadcast::{Broadcast, BroadcastId, BroadcastMsg, Delivered};
+use crate::codec::{RunKind, Terms, read_elements, write_elements};
 use crate::fault::{Evidence, Fault, Misuse, StepId};
 use crate::prss::{BatchKeys, PrssKeys};
 use crate::ring::{DEGREE, Ring};
@@ -95,7 +104,7 @@ enum Stage {
 
 /// One party's part in one batch.
 pub struct Batch<R: Ring, C: Recipe<R>> {
-    session: SessionId,
+    terms: Terms,
     keys: BatchKeys,
     recipe: C,
     standing: Standing,
@@ -125,11 +134,11 @@ impl<R: Ring, C: Recipe<R>> Batch<R, C> {
         if items == 0 || items > MAX_ITEMS || !items.is_multiple_of(DEGREE) {
             return Err(Misuse::Items { items, max: MAX_ITEMS });
         }
-        let session = id.session(&recipe, standing);
-        let keys = keys.batch(&session);
+        let terms = Self::terms_of((id, &recipe, standing), keys.owner().committee);
+        let keys = keys.batch(&terms.session);
         let (kept, message) = recipe.prepare(&mut keys.draws());
         let mut batch = Self {
-            session,
+            terms,
             keys,
             recipe,
             standing: standing.clone(),
@@ -155,10 +164,19 @@ impl<R: Ring, C: Recipe<R>> Batch<R, C> {
         self.recipe.items() / DEGREE
     }
 
+    /// What everyone knows about a batch before it begins.
+    #[must_use]
+    pub fn terms_of((id, recipe, standing): (&BatchId, &C, &Standing), committee: Committee) -> Terms {
+        let list = recipe.items() / DEGREE * R::BYTES;
+        let shown = Shown::bytes(committee);
+        let value = if standing.careful { shown.max(list) } else { shown };
+        let kind = RunKind::Batch { careful: standing.careful };
+        Terms { session: id.session(recipe, standing), committee, kind, value, list }
+    }
+
     fn broadcast(&self, number: u32, value: Vec<u8>) -> (Broadcast, Say<BatchMsg<R>>) {
-        let limit = (self.elements() * R::BYTES).max(Shown::bytes(self.place().0));
-        let id = BroadcastId { session: self.session, number };
-        let (broadcast, say) = Broadcast::new(id, self.place(), limit, value);
+        let id = BroadcastId { session: self.terms.session, number };
+        let (broadcast, say) = Broadcast::new(id, self.place(), self.terms.value, value);
         (broadcast, say.map(BatchMsg::Broadcast))
     }
 
@@ -182,7 +200,7 @@ impl<R: Ring, C: Recipe<R>> Batch<R, C> {
     /// Step 2 of a careful batch: everyone has the same messages.
     fn take_broadcast_shares(&mut self, delivered: Delivered, faults: Vec<Fault>) -> BatchTurn<R, C> {
         let expected = self.elements() * R::BYTES;
-        let read = |value: Option<Vec<u8>>| Some(self::read(&value.filter(|value| value.len() == expected)?));
+        let read = |value: Option<Vec<u8>>| Some(read_elements(&value.filter(|value| value.len() == expected)?));
         self.messages = delivered.into_iter().map(read).collect();
         self.report(faults)
     }
@@ -209,7 +227,7 @@ impl<R: Ring, C: Recipe<R>> Batch<R, C> {
     }
 
     fn digest(&self, opened: &[R]) -> Digest {
-        Transcript::new(tags::BATCH_MESSAGE).word(self.session.0).u8(0).bytes(&write(opened)).finish().0
+        Transcript::new(tags::BATCH_MESSAGE).word(self.terms.session.0).u8(0).bytes(&write(opened)).finish().0
     }
 
     /// Step 5: one vote. t + 1 equal reports hold an honest one, so what it opened is right.
@@ -250,10 +268,10 @@ impl<R: Ring, C: Recipe<R>> Batch<R, C> {
         if count(false) >= quorum {
             let own = self.recipe.prepare(&mut self.keys.draws()).1;
             let heard =
-                self.messages.iter().map(|msg| msg.as_ref().map(|msg| agree::message_digest(self.session, msg)));
+                self.messages.iter().map(|msg| msg.as_ref().map(|msg| agree::message_digest(self.terms.session, msg)));
             let shown = Shown {
                 secrets: self.keys.show(),
-                own: agree::message_digest(self.session, &own),
+                own: agree::message_digest(self.terms.session, &own),
                 heard: heard.collect(),
             };
             let (broadcast, say) = self.broadcast(CHECK, shown.write());
@@ -281,7 +299,7 @@ impl<R: Ring, C: Recipe<R>> Batch<R, C> {
         let committee = self.place().0;
         let shown: Vec<_> = delivered.iter().map(|value| Shown::read(committee, value.as_deref()?)).collect();
         let right = |keys: &BatchKeys| self.recipe.prepare(&mut keys.draws()).1;
-        let (rejection, messages) = agree::check(self.session, committee, &self.standing, &shown, right);
+        let (rejection, messages) = agree::check(self.terms.session, committee, &self.standing, &shown, right);
         for (culprit, right) in committee.parties().zip(&messages) {
             let sent = self.messages.get(culprit.index()).and_then(Option::as_ref);
             let off =
@@ -347,6 +365,10 @@ impl<R: Ring, C: Recipe<R>> Rounds for Batch<R, C> {
         }
     }
 
+    fn terms(&self) -> Terms {
+        self.terms
+    }
+
     fn close(&mut self, heard: Vec<Option<BatchMsg<R>>>) -> BatchTurn<R, C> {
         let turn = match &self.stage {
             Stage::Shares => self.take_shares(heard),
@@ -360,15 +382,9 @@ impl<R: Ring, C: Recipe<R>> Rounds for Batch<R, C> {
 }
 
 fn write<R: Ring>(list: &[R]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(list.len() * R::BYTES);
-    for element in list {
-        element.write_le(&mut bytes);
-    }
+    let mut bytes = Vec::new();
+    write_elements(list, &mut bytes);
     bytes
-}
-
-fn read<R: Ring>(bytes: &[u8]) -> Vec<R> {
-    bytes.chunks(R::BYTES).map(R::read_le).collect()
 }
 
 #[cfg(test)]

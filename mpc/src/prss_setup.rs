@@ -7,6 +7,7 @@
 
 use crate::bounds::{FloodBounds, subsets};
 use crate::broadcast::BroadcastId;
+use crate::codec::Terms;
 use crate::fault::{Abort, Evidence, Fault, Misuse, Owner, StepId};
 use crate::prss::{KEY_BYTES, PrssKeys, Subset, all_subsets, held_subsets, holds};
 use crate::ring::Gr64;
@@ -176,6 +177,11 @@ impl Rounds for PrssSetup {
 
     fn step_id(&self) -> StepId {
         if self.opening { StepId::PrssSetup } else { self.vss.step_id() }
+    }
+
+    fn terms(&self) -> Terms {
+        let terms = self.vss.terms();
+        Terms { list: terms.list.max(held_subsets(self.owner).len() * Gr64::BYTES), ..terms }
     }
 
     fn close(&mut self, heard: Vec<Option<SetupMsg>>) -> SetupTurn {

@@ -6,6 +6,7 @@
 //! timer. The timer: round r ends, at the latest, r round times after the start of the session, counted from one start
 //! for all rounds. Timers that begin with each round would let a party that speaks to some only pull the others apart.
 
+use crate::codec::Terms;
 use crate::fault::{Abort, Evidence, Fault, StepId};
 use crate::machine::{Machine, Outgoing, Step, To};
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub trait Rounds {
     fn committee(&self) -> Committee;
     /// Whose place it is.
     fn me(&self) -> PartyId;
+    /// What everyone knows about the run.
+    fn terms(&self) -> Terms;
     /// Whether a round lasts until this party has spoken, or the deadline.
     fn waits_for(&self, _: PartyId) -> bool {
         true
@@ -93,7 +96,8 @@ pub struct InRound<M> {
 pub struct Synchronous<P: Rounds> {
     protocol: P,
     round: u32,
-    inbox: BTreeMap<(u32, PartyId), P::Msg>,
+    /// What came for this round and later ones; `None` could not be read.
+    inbox: BTreeMap<(u32, PartyId), Option<P::Msg>>,
     named: Vec<PartyId>,
     done: bool,
 }
@@ -123,18 +127,50 @@ impl<P: Rounds> Synchronous<P> {
         self.done
     }
 
+    /// Parties the current round waits for.
+    #[must_use]
+    pub fn awaited(&self) -> Vec<PartyId> {
+        let missing =
+            |party: &PartyId| self.protocol.waits_for(*party) && !self.inbox.contains_key(&(self.round, *party));
+        self.protocol.committee().parties().filter(missing).collect()
+    }
+
+    /// Whether a message of this round is still, or already, of use.
+    #[must_use]
+    pub(crate) const fn is_timely(&self, round: u32) -> bool {
+        !self.done && round >= self.round && round <= self.round + AHEAD
+    }
+
+    /// Notes what the bytes of a party show, beside the protocol.
+    pub(crate) fn blame(&mut self, culprit: PartyId, evidence: Evidence) -> SyncStep<P> {
+        let mut step = Step::nothing();
+        let id = self.protocol.step_id();
+        self.note(Fault { culprit, step: id, evidence }, &mut step);
+        step
+    }
+
+    /// A member's message of this round that is none: it has spoken, and said nothing.
+    pub(crate) fn unreadable(&mut self, from: PartyId, round: u32, evidence: Evidence) -> SyncStep<P> {
+        let mut step = self.blame(from, evidence);
+        if self.is_timely(round) {
+            self.inbox.entry((round, from)).or_insert(None);
+            self.advance(&mut step);
+        }
+        step
+    }
+
     fn speak(&mut self, say: Say<P::Msg>, step: &mut SyncStep<P>) {
         let (round, me) = (self.round, self.protocol.me());
         match say {
             Say::Nothing => {}
             Say::All(msg) => {
-                self.inbox.insert((round, me), msg.clone());
+                self.inbox.insert((round, me), Some(msg.clone()));
                 step.send.push(Outgoing { to: To::All, msg: InRound { round, msg } });
             }
             Say::Each(list) => {
                 for (to, msg) in self.protocol.committee().parties().zip(list) {
                     if to == me {
-                        self.inbox.insert((round, me), msg);
+                        self.inbox.insert((round, me), Some(msg));
                     } else {
                         step.send.push(Outgoing { to: To::One(to), msg: InRound { round, msg } });
                     }
@@ -152,18 +188,14 @@ impl<P: Rounds> Synchronous<P> {
 
     /// Ends rounds while everyone has spoken in them.
     fn advance(&mut self, step: &mut SyncStep<P>) {
-        let everyone = |machine: &Self| {
-            let mut awaited = machine.protocol.committee().parties().filter(|party| machine.protocol.waits_for(*party));
-            awaited.all(|party| machine.inbox.contains_key(&(machine.round, party)))
-        };
-        while !self.done && everyone(self) {
+        while !self.done && self.awaited().is_empty() {
             self.close(step);
         }
     }
 
     fn close(&mut self, step: &mut SyncStep<P>) {
         let parties = self.protocol.committee().parties();
-        let heard = parties.map(|party| self.inbox.remove(&(self.round, party))).collect();
+        let heard = parties.map(|party| self.inbox.remove(&(self.round, party)).flatten()).collect();
         let turn = self.protocol.close(heard);
         self.round += 1;
         for fault in turn.faults {
@@ -187,15 +219,15 @@ impl<P: Rounds> Machine for Synchronous<P> {
             self.note(Fault { culprit: from, step: id, evidence: Evidence::NotAMember }, &mut step);
             return step;
         }
-        if self.done || msg.round < self.round || msg.round > self.round + AHEAD {
+        if !self.is_timely(msg.round) {
             return step;
         }
         match self.inbox.get(&(msg.round, from)) {
             None => {
-                self.inbox.insert((msg.round, from), msg.msg);
+                self.inbox.insert((msg.round, from), Some(msg.msg));
                 self.advance(&mut step);
             }
-            Some(first) if *first == msg.msg => {}
+            Some(Some(first)) if *first == msg.msg => {}
             Some(_) => {
                 let evidence = Evidence::TwoMessages { round: msg.round };
                 self.note(Fault { culprit: from, step: id, evidence }, &mut step);

@@ -14,6 +14,12 @@ pub(crate) const PRSS_BASE: &str = "tkms/prss/base/v1";
 pub(crate) const PRSS_ZERO: &str = "tkms/prss/zero/v1";
 /// Digest of what a batch opened.
 pub(crate) const BATCH: &str = "tkms/preprocessing/batch/v1";
+/// How far a party has come with its batches.
+pub(crate) const MARK: &str = "tkms/preprocessing/mark/v1";
+/// Digest of what is said in public.
+pub(crate) const SAID: &str = "tkms/mpc/said/v1";
+/// What a party signs of it.
+pub(crate) const STATEMENT: &str = "tkms/mpc/statement/v1";
 /// Digest of a message of a batch.
 pub(crate) const BATCH_MESSAGE: &str = "tkms/preprocessing/message/v1";
 /// Tops of the masks of an exact session that takes no bits from stock.

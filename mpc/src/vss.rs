@@ -10,6 +10,7 @@
 mod public;
 
 use crate::broadcast::{Broadcast, BroadcastId, BroadcastMsg, Delivered};
+use crate::codec::{RunKind, Terms};
 use crate::fault::{Evidence, Fault, Misuse, StepId};
 use crate::ring::Ring;
 use crate::rounds::{Rounds, Say, Turn};
@@ -302,6 +303,14 @@ impl<R: Ring> Rounds for Vss<R> {
             Stage::Deal | Stage::Cross => StepId::Vss,
             Stage::Complain(_) | Stage::Answer(..) | Stage::Publish(..) => StepId::Broadcast,
         }
+    }
+
+    fn terms(&self) -> Terms {
+        let committee = self.shape.committee;
+        // what is dealt has t + 1 elements a secret, what is shown crosswise n
+        let list = self.shape.count * committee.size() * R::BYTES;
+        let value = self.shape.longest_broadcast::<R>();
+        Terms { session: self.session, committee, kind: RunKind::Dealing, value, list }
     }
 
     fn close(&mut self, heard: Vec<Option<VssMsg<R>>>) -> VssTurn<R> {

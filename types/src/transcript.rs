@@ -20,6 +20,10 @@ pub mod tags {
     pub const SESSION: &str = "tkms/decrypt/session/v1";
     /// KDF of the per-session mask keys.
     pub const PRSS_MASK: &str = "tkms/prss/mask/v1";
+    /// [`super::setup_session`].
+    pub const PRSS_SESSION: &str = "tkms/prss/session/v1";
+    /// Key that a batch of the stock is encrypted with on disk.
+    pub const STOCK: &str = "tkms/stock/batch/v1";
     /// Arithmetic profile of a coprocessor.
     pub const PROFILE: &str = "tkms/coprocessor/profile/v1";
     /// Hash of the cluster file.
@@ -179,6 +183,12 @@ pub fn user_request_id(host: B256, context: ContextId, request: &crate::UserRequ
         .bytes(&request.extra_data)
         .list(&request.pairs, |hash, pair: &HandlePair| hash.word(pair.handle.0).address(pair.contract));
     RequestId(hash.finish())
+}
+
+/// Session of one attempt to make the mask keys of an epoch.
+#[must_use]
+pub fn setup_session(context: ContextId, epoch: EpochId, attempt: u64) -> SessionId {
+    SessionId(Transcript::new(tags::PRSS_SESSION).word(context).word(epoch).u64(attempt).finish())
 }
 
 /// Session of one ciphertext (trust-rules §5). For `flood` output and attempt are 0: public and user requests

@@ -41,6 +41,14 @@ fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> Result<(), KeystoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(KeystoreError::Io { path: path.to_path_buf(), error }),
+        _ => Ok(()),
+    }
+}
+
 /// Reads a file of bounded size.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, KeystoreError> {
     let failed = |error: std::io::Error| match error.kind() {

@@ -107,6 +107,11 @@ impl NodeIdentity {
         age::decrypt(&self.age, sealed).map(Zeroizing::new)
     }
 
+    /// Encrypts to this node.
+    pub(super) fn seal_package(&self, bytes: &[u8]) -> Result<Vec<u8>, KeystoreError> {
+        age::encrypt(&self.age.to_public(), bytes).map_err(|error| KeystoreError::Encrypt(error.to_string()))
+    }
+
     pub(super) fn to_secret_bytes(&self) -> Result<Zeroizing<Vec<u8>>, KeystoreError> {
         let scalar: Zeroizing<[u8; 32]> = Zeroizing::new(self.signing.to_bytes().into());
         let file = IdentityFile {

@@ -10,14 +10,17 @@
 mod file;
 mod identity;
 mod lifecycle;
-mod share;
+mod masks;
+pub(crate) mod share;
 
 pub use identity::{NodeIdentity, NodeRecord, tls_name};
 pub use lifecycle::KeyState;
-pub use share::{PartySecrets, ShareNames};
+pub use masks::{HeldMasks, MaskNames};
+pub use share::ShareNames;
 
 use age::secrecy::SecretString;
 use std::path::{Path, PathBuf};
+use tkms_mpc::phase::KeyShare;
 use zeroize::Zeroizing;
 
 /// Bytes of the longest passphrase file read.
@@ -91,11 +94,11 @@ impl Keystore {
     /// # Errors
     /// [`KeystoreError::Missing`] if there is none, [`KeystoreError::Damaged`] if it is torn, not for this node or
     /// carries other names.
-    pub fn share(&self, names: &ShareNames, identity: &NodeIdentity) -> Result<PartySecrets, KeystoreError> {
+    pub fn share(&self, names: &ShareNames, identity: &NodeIdentity) -> Result<KeyShare, KeystoreError> {
         let path = self.share_path(names);
         let sealed = file::read(&path)?;
         let bytes = identity.open_package(&sealed).map_err(|error| opening(&path, &error))?;
-        PartySecrets::from_secret_bytes(&bytes, names).map_err(|why| KeystoreError::Damaged { path, why })
+        share::from_secret_bytes(&bytes, names).map_err(|why| KeystoreError::Damaged { path, why })
     }
 }
 

@@ -12,8 +12,8 @@ pub use run::Make;
 
 use crate::clock::Clock;
 use crate::decrypt;
-use crate::keystore::PartySecrets;
 use crate::limits::BLAMES;
+use crate::masks::MaskKeys;
 use crate::refusal::Refusal;
 use crate::store::{Store, StoreError};
 use crate::tasks::Tasks;
@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tkms_mpc::decrypt::{MaskedShares, Opening};
+use tkms_mpc::phase::KeyShare;
 use tkms_types::{Committee, PartyId, SessionId, limits};
 use tkms_wire::answer::Blame;
 use tkms_wire::kms;
@@ -53,8 +54,10 @@ pub struct Parts {
     pub me: PartyId,
     /// Its committee.
     pub committee: Committee,
-    /// Its shares.
-    pub secrets: PartySecrets,
+    /// Its share of the key.
+    pub key: KeyShare,
+    /// Its mask keys, once the committee has made them.
+    pub masks: MaskKeys,
     /// The way to its peers.
     pub transport: Arc<dyn Transport>,
     /// Where sessions are kept.
@@ -70,6 +73,7 @@ struct Inner {
     slots: Semaphore,
     /// Local computations at once.
     cores: Arc<Semaphore>,
+    core_count: usize,
     computed: AtomicU64,
     blames: Mutex<VecDeque<Blame>>,
     tasks: Arc<Tasks>,
@@ -102,6 +106,7 @@ impl Sessions {
             table: Mutex::new(Table::default()),
             slots: Semaphore::new(limits::SESSIONS_IN_FLIGHT),
             cores: Arc::new(Semaphore::new(cores)),
+            core_count: cores,
             computed: AtomicU64::new(0),
             blames: Mutex::new(VecDeque::new()),
             tasks,
@@ -144,19 +149,26 @@ impl Sessions {
         receiver
     }
 
-    /// The local work of one session, on a bounded number of threads.
+    /// Whether a decryption is being computed: background work gives way to it.
+    #[must_use]
+    pub fn computing(&self) -> bool {
+        self.0.cores.available_permits() < self.0.core_count
+    }
+
+    /// The local work of one session, on a bounded number of threads. Waits until there are mask keys.
     ///
     /// # Errors
     /// [`Refusal::SamplesMalformed`] if the samples do not fit the key.
     pub async fn local_shares(&self, session: SessionId, list: Arc<SampleList>) -> Result<MaskedShares, Refusal> {
         let inner = Arc::clone(&self.0);
+        let masks = inner.parts.masks.wait().await.ok_or(Refusal::Internal("it is stopping"))?;
         let permit = Arc::clone(&inner.cores).acquire_owned().await;
         let permit = permit.map_err(|_| Refusal::Internal("it is stopping"))?;
         let work = move || {
             let _held_while_working = permit;
             inner.computed.fetch_add(1, Ordering::Relaxed);
             crate::metrics::session_computed();
-            decrypt::local_shares(&inner.parts.secrets, &list, session)
+            decrypt::local_shares((&inner.parts.key, &masks.keys), &list, session)
         };
         let shares = tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::Internal("a worker ended early"))?;
         shares.map_err(|error| {

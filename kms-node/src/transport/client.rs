@@ -1,15 +1,18 @@
 //! The way to one peer: a bounded queue, one connection that comes back by itself, a hello before anything else.
 
 use super::codec::{self, CodecError};
-use super::mtls::{Membership, name_of};
-use super::{PeerMessage, PeerState, TransportError};
-use crate::limits::{FIRST_BACKOFF, LONGEST_BACKOFF, PEER_CALL, PEER_CONNECT, PEER_QUEUE};
+use super::mtls::{Membership, WINDOW, name_of};
+use super::{PeerMessage, PeerState, RoundFrame, SharedKeys, TransportError};
+use crate::limits::{
+    FIRST_BACKOFF, FRAME_BYTES, FRAME_QUEUE, FRAME_TIME, LONGEST_BACKOFF, PEER_CALL, PEER_CONNECT, PEER_QUEUE,
+};
+use crate::rounds::Stand;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tkms_types::{Node, PartyId, SessionId, limits};
 use tkms_wire::kms;
 use tkms_wire::peer::peer_client;
-use tkms_wire::peer::{HelloRequest, SessionRequest, pulled_request};
+use tkms_wire::peer::{HelloRequest, MaskKeysRequest, SessionRequest, pulled_request};
 use tokio::sync::mpsc;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
@@ -26,6 +29,7 @@ pub(super) struct PeerClient {
     party: PartyId,
     client: Client,
     queue: mpsc::Sender<PeerMessage>,
+    frames: mpsc::Sender<(Instant, RoundFrame)>,
     state: Mutex<PeerState>,
     membership: Arc<Membership>,
 }
@@ -41,7 +45,7 @@ impl PeerClient {
         node: &Node,
         identity: &Identity,
         membership: Arc<Membership>,
-    ) -> Result<(Arc<Self>, PeerSender), TransportError> {
+    ) -> Result<(Arc<Self>, PeerSender, PeerSpeaker), TransportError> {
         let party = node.party_id;
         let setup = |error: tonic::transport::Error| TransportError::Setup(format!("{party}: {error:?}"));
         let tls = ClientTlsConfig::new()
@@ -49,7 +53,7 @@ impl PeerClient {
             .domain_name(name_of(node))
             .identity(identity.clone())
             .timeout(PEER_CONNECT);
-        let channel = Endpoint::from_shared(format!("https://{}", node.peer_address))
+        let endpoint = Endpoint::from_shared(format!("https://{}", node.peer_address))
             .and_then(|endpoint| endpoint.tls_config(tls))
             .map_err(setup)?
             .connect_timeout(PEER_CONNECT)
@@ -57,14 +61,42 @@ impl PeerClient {
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_while_idle(true)
-            .connect_lazy();
-        let client = Client::new(channel)
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW);
+        let client = Client::new(endpoint.connect_lazy())
             .max_decoding_message_size(limits::PEER_MESSAGE_BYTES.max(limits::REQUEST_BYTES) + FRAMING)
             .max_encoding_message_size(limits::PEER_MESSAGE_BYTES + FRAMING);
+        // A connection of its own: a decryption's message does not stand in line behind megabytes
+        let bulk = Client::new(endpoint.connect_lazy()).max_encoding_message_size(FRAME_BYTES + FRAMING);
         let (queue, waiting) = mpsc::channel(PEER_QUEUE);
+        let (frames, spoken) = mpsc::channel(FRAME_QUEUE);
         let state = PeerState { party, connected: false, detail: "not called yet".to_owned() };
-        let peer = Arc::new(Self { party, client, queue, state: Mutex::new(state), membership });
-        Ok((Arc::clone(&peer), PeerSender { peer, queue: waiting }))
+        let speaker = PeerSpeaker { party, client: bulk, frames: spoken, membership: Arc::clone(&membership) };
+        let peer = Arc::new(Self { party, client, queue, frames, state: Mutex::new(state), membership });
+        Ok((Arc::clone(&peer), PeerSender { peer, queue: waiting }, speaker))
+    }
+
+    pub(super) fn speak(&self, frame: RoundFrame) -> Result<(), TransportError> {
+        self.frames.try_send((Instant::now(), frame)).map_err(|_| TransportError::QueueFull(self.party))
+    }
+
+    pub(super) async fn meet(&self, stand: Stand) -> Result<Stand, TransportError> {
+        let Membership { me, names, committee, .. } = *self.membership;
+        let reply = self.client.clone().meet(names.seal_stand(me, stand)).await.map_err(|status| self.called(&status))?;
+        let opened = names.open_stand(self.party, committee, reply.into_inner());
+        opened.map_err(|reason| TransportError::Answer { peer: self.party, reason })
+    }
+
+    pub(super) async fn pull_mask_keys(&self, setup: SessionId) -> Result<Option<SharedKeys>, TransportError> {
+        let request = MaskKeysRequest { session: codec::bytes(setup.0) };
+        let reply = self.client.clone().pull_mask_keys(request).await.map_err(|status| self.called(&status))?;
+        let keys = SharedKeys::new(reply.into_inner().keys.into());
+        Ok((!keys.is_empty()).then_some(keys))
+    }
+
+    /// A call beside the queue went wrong: how the peer is, its queue finds out.
+    fn called(&self, status: &Status) -> TransportError {
+        TransportError::Call { peer: self.party, reason: describe(status) }
     }
 
     pub(super) fn queue(&self, message: PeerMessage) -> Result<(), TransportError> {
@@ -141,6 +173,43 @@ impl PeerClient {
             return Err(wrong(CodecError::Session { found: message.session, asked: session }));
         }
         Ok(Some(message))
+    }
+}
+
+/// The task that sends frames.
+pub(super) struct PeerSpeaker {
+    party: PartyId,
+    client: Client,
+    frames: mpsc::Receiver<(Instant, RoundFrame)>,
+    membership: Arc<Membership>,
+}
+
+impl PeerSpeaker {
+    /// Sends frames in order, each until it is taken or too old to be of use.
+    pub(super) async fn run(mut self) {
+        let Membership { me, names, .. } = *self.membership;
+        while let Some((since, frame)) = self.frames.recv().await {
+            let message = names.seal_frame(me, frame);
+            let mut backoff = FIRST_BACKOFF;
+            while since.elapsed() < FRAME_TIME {
+                match self.client.clone().speak(message.clone()).await {
+                    Ok(reply) => {
+                        if !reply.into_inner().kept {
+                            tracing::debug!(peer = %self.party, "the peer has no use for our frame");
+                        }
+                        break;
+                    }
+                    Err(status) if matches!(status.code(), Code::InvalidArgument | Code::PermissionDenied) => {
+                        tracing::warn!(peer = %self.party, reason = %describe(&status), "peer refuses our frame");
+                        break;
+                    }
+                    Err(_) => {
+                        tokio::time::sleep(backoff).await;
+                        backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub enum CodecError {
         caller: PartyId,
     },
     /// Over the bound.
-    #[error("a message of {0} bytes, the limit is {limit}", limit = limits::PEER_MESSAGE_BYTES)]
+    #[error("a message of {0} bytes, more than any has")]
     TooLarge(usize),
     /// A message of another session than asked for.
     #[error("it answers with a message of session {found}, asked was {asked}")]
@@ -68,6 +68,17 @@ pub(super) fn word(field: &'static str, bytes: &[u8]) -> Result<B256, CodecError
 
 pub(super) fn bytes(word: B256) -> Bytes {
     Bytes::copy_from_slice(word.as_slice())
+}
+
+/// Each name as sent against the one in force here.
+pub(super) fn check_names(names: &[(&'static str, &Bytes, B256)]) -> Result<(), CodecError> {
+    for (field, found, ours) in names {
+        let (field, found, ours) = (*field, word(field, found)?, *ours);
+        if found != ours {
+            return Err(CodecError::Name { field, found, ours });
+        }
+    }
+    Ok(())
 }
 
 impl Names {
@@ -91,12 +102,7 @@ impl Names {
             ("epoch", &envelope.epoch, self.epoch.bytes()),
             ("key", &envelope.key_id, self.key.bytes()),
         ];
-        for (field, found, ours) in names {
-            let found = word(field, found)?;
-            if found != ours {
-                return Err(CodecError::Name { field, found, ours });
-            }
-        }
+        check_names(&names)?;
         if envelope.message.len() > limits::PEER_MESSAGE_BYTES {
             return Err(CodecError::TooLarge(envelope.message.len()));
         }

@@ -3,15 +3,18 @@
 mod client;
 mod codec;
 mod mtls;
+mod rounds;
 mod server;
 
 pub use codec::{CodecError, Names};
 pub use mtls::{MtlsTransport, PeerTls};
 
+use crate::rounds::Stand;
 use bytes::Bytes;
 use tkms_types::{PartyId, SessionId};
 use tkms_wire::kms;
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 /// A protocol message of one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +24,18 @@ pub struct PeerMessage {
     /// Body of the protocol's message, unchecked.
     pub body: Bytes,
 }
+
+/// A frame of a run in rounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoundFrame {
+    /// Which run.
+    pub session: SessionId,
+    /// The frame, unchecked.
+    pub bytes: Bytes,
+}
+
+/// Keys of the subsets two nodes share, 32 bytes each, ascending.
+pub type SharedKeys = Zeroizing<Vec<u8>>;
 
 /// Something a peer sent or wants. Whoever takes it answers it; an unanswered one counts as refused.
 #[derive(Debug)]
@@ -40,6 +55,12 @@ pub enum Event {
     WantsRequest(SessionId, oneshot::Sender<Option<kms::PublicDecryptRequest>>),
     /// The peer started late or restarted and asks for our message.
     WantsMessage(SessionId, oneshot::Sender<Option<PeerMessage>>),
+    /// A frame of a run. The answer says whether it was kept.
+    Frame(RoundFrame, oneshot::Sender<bool>),
+    /// The peer tells how it stands; the answer is how we do.
+    Meets(Stand, oneshot::Sender<Stand>),
+    /// The peer was absent when this setup made the mask keys, and asks for those both are entitled to.
+    WantsMaskKeys(SessionId, oneshot::Sender<Option<SharedKeys>>),
 }
 
 /// How a peer is, for `readyz` and `Info`.
@@ -84,6 +105,24 @@ pub trait Transport: Send + Sync + 'static {
     /// # Errors
     /// [`TransportError`].
     async fn pull_message(&self, from: PartyId, session: SessionId) -> Result<Option<PeerMessage>, TransportError>;
+
+    /// Queues a frame of a run for one peer and returns at once. Frames have a queue and a connection of their own.
+    ///
+    /// # Errors
+    /// [`TransportError::QueueFull`], [`TransportError::NoSuchPeer`].
+    fn speak(&self, to: PartyId, frame: RoundFrame) -> Result<(), TransportError>;
+
+    /// Tells a peer how this node stands, and hears how it does.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    async fn meet(&self, to: PartyId, stand: Stand) -> Result<Stand, TransportError>;
+
+    /// Asks a peer for the mask keys both are entitled to; `None` if it holds none of this setup.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    async fn pull_mask_keys(&self, from: PartyId, setup: SessionId) -> Result<Option<SharedKeys>, TransportError>;
 
     /// How every peer is.
     fn peers(&self) -> Vec<PeerState>;

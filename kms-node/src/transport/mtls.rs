@@ -6,9 +6,10 @@
 use super::client::PeerClient;
 use super::codec::Names;
 use super::server::PeerServer;
-use super::{Inbound, PeerMessage, PeerState, Transport, TransportError};
+use super::{Inbound, PeerMessage, PeerState, RoundFrame, SharedKeys, Transport, TransportError};
 use crate::keystore::tls_name;
-use crate::limits::{INBOUND_QUEUE, PEER_CALL, PEER_CALLS};
+use crate::limits::{FRAME_BYTES, INBOUND_QUEUE, PEER_CALL, PEER_CALLS};
+use crate::rounds::Stand;
 use alloy_primitives::B256;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tkms_types::{Cluster, PartyId, SessionId, limits};
+use tkms_types::{Cluster, Committee, PartyId, SessionId, limits};
 use tkms_wire::kms;
 use tkms_wire::peer::peer_server;
 use tokio::sync::{Mutex, mpsc, watch};
@@ -48,9 +49,15 @@ pub struct MtlsTransport {
     listening: SocketAddr,
 }
 
+/// Bytes of an HTTP/2 data frame.
+const HTTP_FRAME: u32 = 1024 * 1024;
+/// Bytes a peer may have under way on one connection: a frame does not wait for the window to open again.
+pub(super) const WINDOW: u32 = 16 * 1024 * 1024;
+
 /// What both sides of the port know.
 pub(super) struct Membership {
     pub(super) me: PartyId,
+    pub(super) committee: Committee,
     pub(super) names: Names,
     pub(super) cluster_hash: B256,
 }
@@ -63,7 +70,8 @@ impl MtlsTransport {
     pub async fn start(tls: PeerTls, cluster: &Cluster, names: Names) -> Result<Arc<Self>, TransportError> {
         name_tls_provider();
         let cluster_hash = cluster.hash().map_err(|error| TransportError::Setup(error.to_string()))?;
-        let membership = Arc::new(Membership { me: tls.party, names, cluster_hash });
+        let committee = cluster.size().map_err(|error| TransportError::Setup(error.to_string()))?;
+        let membership = Arc::new(Membership { me: tls.party, committee, names, cluster_hash });
         let (stop, stopped) = watch::channel(false);
         let (queue, inbound) = mpsc::channel(INBOUND_QUEUE);
         let mut tasks = JoinSet::new();
@@ -71,8 +79,9 @@ impl MtlsTransport {
 
         let mut peers = BTreeMap::new();
         for node in cluster.committee.iter().filter(|node| node.party_id != tls.party) {
-            let (client, sender) = PeerClient::new(node, &tls.identity, Arc::clone(&membership))?;
+            let (client, sender, speaker) = PeerClient::new(node, &tls.identity, Arc::clone(&membership))?;
             tasks.spawn(sender.run());
+            tasks.spawn(speaker.run());
             peers.insert(node.party_id, client);
         }
         Ok(Arc::new(Self { peers, inbound: Mutex::new(inbound), stop, tasks: Mutex::new(tasks), listening }))
@@ -122,6 +131,18 @@ impl Transport for MtlsTransport {
         self.peer(from)?.pull_message(session).await
     }
 
+    fn speak(&self, to: PartyId, frame: RoundFrame) -> Result<(), TransportError> {
+        self.peer(to)?.speak(frame)
+    }
+
+    async fn meet(&self, to: PartyId, stand: Stand) -> Result<Stand, TransportError> {
+        self.peer(to)?.meet(stand).await
+    }
+
+    async fn pull_mask_keys(&self, from: PartyId, setup: SessionId) -> Result<Option<SharedKeys>, TransportError> {
+        self.peer(from)?.pull_mask_keys(setup).await
+    }
+
     fn peers(&self) -> Vec<PeerState> {
         self.peers.values().map(|peer| peer.state()).collect()
     }
@@ -156,12 +177,15 @@ fn serve(
         .client_ca_root(Certificate::from_pem(roots))
         .timeout(HANDSHAKE);
     let service = peer_server::PeerServer::new(PeerServer::new(callers, Arc::clone(membership), queue))
-        .max_decoding_message_size(limits::PEER_MESSAGE_BYTES + FRAMING)
+        .max_decoding_message_size(limits::PEER_MESSAGE_BYTES.max(FRAME_BYTES) + FRAMING)
         .max_encoding_message_size(limits::REQUEST_BYTES + FRAMING);
     let router = Server::builder()
         .tls_config(config)
         .map_err(|error| setup(&error))?
         .timeout(PEER_CALL)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .max_frame_size(HTTP_FRAME)
         .concurrency_limit_per_connection(PEER_CALLS)
         .max_concurrent_streams(PEER_CALLS as u32)
         .add_service(service);

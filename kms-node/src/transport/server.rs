@@ -9,7 +9,8 @@ use std::sync::Arc;
 use tkms_types::{PartyId, SessionId};
 use tkms_wire::peer::peer_server::Peer;
 use tkms_wire::peer::{
-    DeliverReply, Envelope, HelloReply, HelloRequest, PulledMessage, PulledRequest, SessionRequest, pulled_request,
+    DeliverReply, Envelope, HelloReply, HelloRequest, MaskKeysReply, MaskKeysRequest, PulledMessage, PulledRequest,
+    RoundMessage, SessionRequest, SpeakReply, Stand, pulled_request,
 };
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status};
@@ -107,5 +108,33 @@ impl Peer for PeerServer {
         let found = self.ask(caller, Event::WantsMessage(session, answer), found).await?;
         let Membership { me, names, .. } = *self.membership;
         Ok(Response::new(PulledMessage { envelope: found.map(|message| names.seal(me, message)) }))
+    }
+
+    async fn speak(&self, request: Request<RoundMessage>) -> Result<Response<SpeakReply>, Status> {
+        let caller = self.caller(&request)?;
+        let opened = self.membership.names.open_frame(caller, request.into_inner());
+        let frame = opened.map_err(|error| refused(caller, &error))?;
+        let (answer, kept) = oneshot::channel();
+        let kept = self.ask(caller, Event::Frame(frame, answer), kept).await?;
+        Ok(Response::new(SpeakReply { kept }))
+    }
+
+    async fn meet(&self, request: Request<Stand>) -> Result<Response<Stand>, Status> {
+        let caller = self.caller(&request)?;
+        let Membership { me, names, committee, .. } = *self.membership;
+        let opened = names.open_stand(caller, committee, request.into_inner());
+        let stand = opened.map_err(|error| refused(caller, &error))?;
+        let (answer, ours) = oneshot::channel();
+        let ours = self.ask(caller, Event::Meets(stand, answer), ours).await?;
+        Ok(Response::new(names.seal_stand(me, ours)))
+    }
+
+    async fn pull_mask_keys(&self, request: Request<MaskKeysRequest>) -> Result<Response<MaskKeysReply>, Status> {
+        let caller = self.caller(&request)?;
+        let setup = codec::word("session", &request.get_ref().session).map_err(|error| refused(caller, &error))?;
+        let (answer, found) = oneshot::channel();
+        let found = self.ask(caller, Event::WantsMaskKeys(SessionId(setup), answer), found).await?;
+        let keys = found.map_or_else(Default::default, |keys| bytes::Bytes::copy_from_slice(&keys));
+        Ok(Response::new(MaskKeysReply { keys }))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::common::cluster::{World, code, pending, unix_now, user_address, words};
 use crate::common::evidence::attested;
-use crate::common::{DAPP, handle, permit, public_request, signing_key, user_request};
+use crate::common::{DAPP, handle, permit, public_ciphertext, public_request, signing_key, user_request};
 use alloy_primitives::U256;
 use merkle_acl::Grant;
 use rand::SeedableRng as _;
@@ -10,7 +10,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tkms_kms_node::request::Ask;
-use tkms_kms_node::transport::{Event, Inbound, PeerMessage, PeerState, Transport, TransportError};
+use tkms_kms_node::rounds::Stand;
+use tkms_kms_node::transport::{
+    Event, Inbound, PeerMessage, PeerState, RoundFrame, SharedKeys, Transport, TransportError,
+};
 use tkms_mpc::ring::Gr128;
 use tkms_mpc::user::combine_user_shares;
 use tkms_types::typed_data::{public_answer_digest, recover, user_answer_digest, user_link};
@@ -25,13 +28,8 @@ use tokio::sync::oneshot;
 const WAIT: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(300);
 
-/// A publicly decryptable ciphertext, final.
 async fn public(world: &World, number: u8, kind: FheType, value: u64) -> (Handle, Material) {
-    let handle = handle(number, kind);
-    let material = world.ciphertext(handle, value).await;
-    world.chain.grant(Grant::Public { handle: handle.0 });
-    world.chain.mine(3);
-    (handle, material)
+    public_ciphertext(world, handle(number, kind), value).await
 }
 
 async fn ask(world: &World, party: usize, (handle, material): &(Handle, Material)) -> Reply {
@@ -106,6 +104,18 @@ impl Transport for Liar {
         self.0.pull_message(from, session).await
     }
 
+    fn speak(&self, to: PartyId, frame: RoundFrame) -> Result<(), TransportError> {
+        self.0.speak(to, frame)
+    }
+
+    async fn meet(&self, to: PartyId, stand: Stand) -> Result<Stand, TransportError> {
+        self.0.meet(to, stand).await
+    }
+
+    async fn pull_mask_keys(&self, from: PartyId, setup: SessionId) -> Result<Option<SharedKeys>, TransportError> {
+        self.0.pull_mask_keys(from, setup).await
+    }
+
     fn peers(&self) -> Vec<PeerState> {
         self.0.peers()
     }
@@ -129,9 +139,9 @@ async fn a_node_that_sends_random_shares_is_named_by_all_and_changes_nothing() {
     }
 }
 
-/// Asks again until there is something, for ten seconds.
-async fn eventually<T>(look: impl AsyncFn() -> Option<T>) -> T {
-    for _ in 0..100 {
+/// Asks again until there is something, for thirty seconds.
+pub async fn eventually<T>(look: impl AsyncFn() -> Option<T>) -> T {
+    for _ in 0..300 {
         if let Some(found) = look().await {
             return found;
         }

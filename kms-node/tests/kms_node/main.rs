@@ -8,5 +8,7 @@ mod cluster;
 mod common;
 mod facts;
 mod policy;
+mod setup;
 mod start;
+mod stock;
 mod transport;

@@ -1,6 +1,7 @@
 //! Cheats that fit every protocol in rounds, each by its name, and what a lie is in each protocol's messages.
 
 use crate::broadcast::BroadcastMsg;
+use crate::codec::Wire;
 use crate::preprocessing::BatchMsg;
 use crate::prss_setup::SetupMsg;
 use crate::ring::Ring;
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use tkms_types::PartyId;
 
 /// How the messages of a protocol can be falsified.
-pub trait Lie: Clone + PartialEq {
+pub trait Lie: Wire + Clone + PartialEq {
     /// Says something else, of the same shape: a wrong share, another value, the opposite bit.
     fn falsify(&mut self, rng: &mut ChaCha20Rng);
     /// Takes another shape: a list too short or too long.
@@ -208,13 +209,11 @@ impl Lie for BroadcastMsg {
     fn misshape(&mut self) {
         match self {
             Self::Send(value) => value.resize(1 << 20, 0),
-            Self::Echo(list) | Self::Vote(list) => list.push(None),
-            Self::Bits { bits, wanted } => {
-                bits.pop();
-                wanted.pop();
-            }
-            Self::Marks { marks, .. } => marks.clear(),
-            Self::King(bits) => *bits = Some(Vec::new()),
+            Self::Echo(list) | Self::Vote(list) => list.push(Some([0; 32])),
+            Self::Bits { bits, .. } => bits.push(true),
+            Self::Marks { marks, .. } => marks.push(Some(true)),
+            // more bits than the largest committee has
+            Self::King(bits) => *bits = Some(vec![true; 16]),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From nothing to stored bits without a dealer, under cheats all the way.
 
+use crate::common::party;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use tkms_mpc::fault::Owner;
@@ -7,17 +8,12 @@ use tkms_mpc::preprocessing::{Batch, BatchId, BatchMsg, Bits, Outcome, Rejection
 use tkms_mpc::prss::PrssKeys;
 use tkms_mpc::prss_setup::{PrssSetup, SetupMsg};
 use tkms_mpc::ring::{Gr16, Gr64, Ring};
-use tkms_mpc::rounds::Synchronous;
 use tkms_mpc::shamir::{Received, decode};
 use tkms_mpc::sim::lies::any_cheat;
 use tkms_mpc::sim::rounds::SyncRun;
 use tkms_types::{Committee, ContextId, EpochId, Id, KeyId, PartyId, SessionId};
 
 const COUNT: usize = 40;
-
-fn party(number: usize) -> PartyId {
-    PartyId::new(number as u8).unwrap()
-}
 
 /// One committee, its liars and its dice.
 struct World {
@@ -47,10 +43,7 @@ impl World {
             plan = plan.cheat(liar, any_cheat(PrssSetup::rounds(self.committee), n, &mut self.rng).1);
         }
         let (committee, session) = (self.committee, SessionId(KeyId::numbered(1).bytes()));
-        let report = plan.run(|party, rng| {
-            let (setup, say) = PrssSetup::new(session, Owner { party, committee }, rng).unwrap();
-            Synchronous::start(setup, say)
-        });
+        let report = plan.run(|party, rng| PrssSetup::new(session, Owner { party, committee }, rng).unwrap());
         report.endings.into_iter().map(|ending| ending.output.and_then(Result::ok)).collect()
     }
 
@@ -69,8 +62,7 @@ impl World {
         let id = BatchId { context: ContextId::numbered(1), epoch: EpochId::numbered(1), number };
         let report = plan.run(|party, _| {
             let keys = &keys[party.index()];
-            let (batch, say) = Batch::<R, _>::new(&id, keys, Bits { count: COUNT }, standing).unwrap();
-            Synchronous::start(batch, say)
+            Batch::<R, _>::new(&id, keys, Bits { count: COUNT }, standing).unwrap()
         });
         let (mut rejection, mut shares) = (None, Vec::new());
         for one in self.honest() {

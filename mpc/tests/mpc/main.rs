@@ -1,11 +1,24 @@
 //! The crate's integration tests: one binary, since each one more is half a minute of linking.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and print their seeds"
+)]
 
+mod adversaries;
 mod broadcast;
+mod bytes;
+mod codec;
+mod common;
 mod composition;
 mod decrypt;
+mod evidence;
 mod exact;
+mod independence;
 mod preprocessing;
+mod products;
 mod prss_setup;
+mod stock;
 mod vectors;
 mod vss;

@@ -1,42 +1,28 @@
 //! The claims of `docs/protocol/preprocessing.md`, one test each; the two known breaks stand beside the code.
 
+use crate::common::{SIZES, committee, evidence_is_just, party, seeds, t};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use tkms_mpc::broadcast::BroadcastMsg;
 use tkms_mpc::fault::{Evidence, Misuse, StepId};
 use tkms_mpc::preprocessing::{
-    Batch, BatchId, BatchMsg, BitShares, Bits, MAX_ITEMS, Outcome, Recipe, Standing, TripleShares, Triples,
+    Batch, BatchId, BatchMsg, BitShares, Bits, MAX_ITEMS, Outcome, Recipe, Standing, TripleShares, Triples, convicted,
 };
 use tkms_mpc::prss::PrssKeys;
 use tkms_mpc::ring::{Gr16, Gr64, Gr128, Ring};
-use tkms_mpc::rounds::{InRound, Synchronous};
 use tkms_mpc::shamir::{Received, decode};
-use tkms_mpc::sim::lies::{
-    CrashIn, FlipsAfter, Lies, Selective, SilentAfter, TellsEach, WrongShape, WrongValue, any_cheat,
-};
+use tkms_mpc::sim::ToySeal;
+use tkms_mpc::sim::liars::{Slanders, SpoilsAndShows};
+use tkms_mpc::sim::lies::{CrashIn, FlipsAfter, Selective, SilentAfter, TellsEach, WrongShape, WrongValue, any_cheat};
 use tkms_mpc::sim::rounds::{SyncReport, SyncRun};
+use tkms_mpc::statement::SignedWords;
 use tkms_types::{Committee, ContextId, EpochId, Id, PartyId};
 
-const SIZES: [usize; 4] = [4, 7, 10, 13];
 const COUNT: usize = 12;
 /// Rounds of a batch that is accepted, and of the check of one that is not, are fewer.
 const ROUNDS: u32 = 40;
 type Run<R> = SyncRun<BatchMsg<R>>;
 
-/// Random runs: this many, or as many as the nightly asks for.
-fn runs(default: u64) -> u64 {
-    std::env::var("TKMS_MPC_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(default)
-}
-
-fn party(number: usize) -> PartyId {
-    PartyId::new(number as u8).unwrap()
-}
-
-fn t(n: usize) -> usize {
-    Committee::new(n).unwrap().threshold().faults()
-}
-
-fn keys(n: usize) -> Vec<PrssKeys> {
+pub fn keys(n: usize) -> Vec<PrssKeys> {
     PrssKeys::deal(Committee::new(n).unwrap(), &mut ChaCha20Rng::seed_from_u64(n as u64)).unwrap()
 }
 
@@ -48,17 +34,14 @@ fn plan<R: Ring>(n: usize, seed: u64) -> Run<R> {
     SyncRun::new(n, seed).unwrap()
 }
 
-fn run<R: Ring, C: Recipe<R> + Copy>(
+pub fn run<R: Ring, C: Recipe<R> + Copy>(
     plan: Run<R>,
     keys: &[PrssKeys],
     recipe: C,
     number: u64,
     standing: &Standing,
 ) -> SyncReport<Outcome<C::Items>> {
-    plan.run(|party, _| {
-        let (batch, say) = Batch::<R, C>::new(&id(number), &keys[party.index()], recipe, standing).unwrap();
-        Synchronous::start(batch, say)
-    })
+    plan.run(|party, _| Batch::<R, C>::new(&id(number), &keys[party.index()], recipe, standing).unwrap())
 }
 
 /// The secrets of honest parties' shares, all of which lie on polynomials of degree t.
@@ -68,19 +51,20 @@ fn secrets<R: Ring>(shares: &[(PartyId, &[R])], degree: usize, note: &str) -> Ve
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Ended {
+pub enum Ended {
     Accepted,
     Rejected(tkms_mpc::preprocessing::Rejection),
 }
 
 /// Under synchrony all honest parties end alike; nobody honest is blamed, evicted, or in dispute with somebody honest; a
 /// rejection names somebody. Returns how it ended and the honest parties' items.
-fn agreed<'a, I: std::fmt::Debug>(
+pub fn agreed<'a, I: std::fmt::Debug>(
     n: usize,
     report: &'a SyncReport<Outcome<I>>,
     cheaters: &[PartyId],
     note: &str,
 ) -> (Ended, Vec<(PartyId, &'a I)>) {
+    evidence_is_just(report, cheaters, note);
     let (mut ends, mut items) = (Vec::new(), Vec::new());
     for one in (1..=n).map(party).filter(|p| !cheaters.contains(p)) {
         let ending = &report.endings[one.index()];
@@ -105,7 +89,7 @@ fn agreed<'a, I: std::fmt::Debug>(
 }
 
 /// Bits that are bits, as many as were asked for; both kinds occur.
-fn are_bits<R: Ring>(n: usize, items: &[(PartyId, &BitShares<R>)], note: &str) -> Vec<R> {
+pub fn are_bits<R: Ring>(n: usize, items: &[(PartyId, &BitShares<R>)], note: &str) -> Vec<R> {
     let shares: Vec<_> = items.iter().map(|(party, bits)| (*party, bits.0.as_slice())).collect();
     let bits = secrets(&shares, t(n), note);
     assert!(bits.iter().all(|bit| *bit == R::ZERO || *bit == R::ONE), "{note}: {bits:?}");
@@ -234,27 +218,6 @@ fn silence_stops_a_batch_and_is_told_from_a_lie() {
     }
 }
 
-/// Shows another secret than it had, or hides one, in the check of a batch it spoiled.
-struct SpoilsAndShows(fn(&mut Vec<u8>));
-
-impl<R: Ring> Lies<BatchMsg<R>> for SpoilsAndShows {
-    fn instead_of(
-        &mut self,
-        honest: &InRound<BatchMsg<R>>,
-        _: PartyId,
-        _: &mut ChaCha20Rng,
-    ) -> Vec<InRound<BatchMsg<R>>> {
-        let mut msg = honest.clone();
-        match &mut msg.msg {
-            BatchMsg::Shares(list) => list[0] += R::ONE,
-            // only what is shown is longer than a digest
-            BatchMsg::Broadcast(BroadcastMsg::Send(value)) if value.len() > 32 => self.0(value),
-            _ => {}
-        }
-        vec![msg]
-    }
-}
-
 #[test]
 fn a_liar_that_lies_about_its_secrets_too_is_named_all_the_same() {
     let shows: [fn(&mut Vec<u8>); 4] = [
@@ -273,36 +236,78 @@ fn a_liar_that_lies_about_its_secrets_too_is_named_all_the_same() {
     }
 }
 
-/// Claims to have been sent something else by everyone, and reports a bad batch.
-struct Slanders;
+#[test]
+fn slander_makes_disputes_and_convicts_nobody_honest() {
+    let report =
+        run::<Gr16, _>(plan(4, 1).cheat(party(1), Slanders(3)), &keys(4), Bits { count: 4 }, 1, &Standing::default());
+    let (Ended::Rejected(rejection), _) = agreed(4, &report, &[party(1)], "slander") else { panic!("accepted") };
+    assert!(rejection.corrupt.is_empty() || rejection.corrupt == [party(1)]);
+}
 
-impl<R: Ring> Lies<BatchMsg<R>> for Slanders {
-    fn instead_of(
-        &mut self,
-        honest: &InRound<BatchMsg<R>>,
-        to: PartyId,
-        _: &mut ChaCha20Rng,
-    ) -> Vec<InRound<BatchMsg<R>>> {
-        let mut msg = honest.clone();
-        match &mut msg.msg {
-            BatchMsg::Shares(list) if to.number() > 2 => list[0] += R::ONE,
-            BatchMsg::Broadcast(BroadcastMsg::Send(value)) if value.len() == 32 => value.clear(),
-            BatchMsg::Broadcast(BroadcastMsg::Send(value)) if value.len() > 32 => {
-                let len = value.len();
-                value[len - 4 * 32..].fill(7);
-            }
-            _ => {}
+#[test]
+fn what_is_shown_of_a_rejected_batch_convicts_the_liar_before_a_third_party() {
+    let (standing, recipe, seal) = (Standing::default(), Bits { count: 4 }, ToySeal(party(1)));
+    for n in SIZES {
+        let plan = plan::<Gr16>(n, 1).cheat(party(2), SpoilsAndShows(|value| value[0] ^= 1));
+        let report = run(plan, &keys(n), recipe, 1, &standing);
+        let judge = |standing: &Standing, words: &[SignedWords]| {
+            convicted::<Gr16, _>((&id(1), &recipe, standing), committee(n), words, &seal)
+        };
+        let words = &report.endings[0].values;
+        assert_eq!(words.len(), n, "everyone's, ours included");
+        assert_eq!(judge(&standing, words), [party(2)], "n = {n}");
+        let without_the_liar: Vec<_> = words.iter().filter(|words| words.party != party(2)).cloned().collect();
+        assert_eq!(judge(&standing, &without_the_liar), [party(2)], "the others got what its keys do not make");
+        // fewer words convict nobody wrongly
+        for left in 0..n {
+            assert!(judge(&standing, &words[..left]).iter().all(|culprit| *culprit == party(2)));
         }
-        vec![msg]
+        assert_eq!(judge(&standing, &words[..t(n)]), [], "t parties prove nothing");
+        let careful = Standing { careful: true, ..Standing::default() };
+        assert_eq!(judge(&careful, words), [], "another batch");
     }
 }
 
 #[test]
-fn slander_makes_disputes_and_convicts_nobody_honest() {
-    let report =
-        run::<Gr16, _>(plan(4, 1).cheat(party(1), Slanders), &keys(4), Bits { count: 4 }, 1, &Standing::default());
-    let (Ended::Rejected(rejection), _) = agreed(4, &report, &[party(1)], "slander") else { panic!("accepted") };
-    assert!(rejection.corrupt.is_empty() || rejection.corrupt == [party(1)]);
+fn forged_and_replayed_words_of_a_check_convict_nobody_honest() {
+    let (standing, recipe, seal) = (Standing::default(), Bits { count: 4 }, ToySeal(party(1)));
+    let plan = plan::<Gr16>(4, 1).cheat(party(2), SpoilsAndShows(|value| value[0] ^= 1));
+    let report = run(plan, &keys(4), recipe, 1, &standing);
+    let judge = |words: &[SignedWords]| convicted::<Gr16, _>((&id(1), &recipe, &standing), committee(4), words, &seal);
+    let good = report.endings[0].values.clone();
+    let forgeries: [fn(&mut SignedWords); 4] = [
+        |words| words.said[1] ^= 1,
+        |words| words.signature[0] ^= 1,
+        |words| words.round -= 1,
+        |words| words.said.truncate(40),
+    ];
+    for (place, forge) in (0..4).flat_map(|place| forgeries.map(|forge| (place, forge))) {
+        let mut words = good.clone();
+        forge(&mut words[place]);
+        assert!(judge(&words).iter().all(|culprit| *culprit == party(2)), "as if it had not come");
+    }
+    let mut swapped = good.clone();
+    (swapped[0].party, swapped[2].party) = (swapped[2].party, swapped[0].party);
+    assert!(judge(&swapped).iter().all(|culprit| *culprit == party(2)));
+    let mut twice = good.clone();
+    twice.extend(good);
+    assert_eq!(judge(&twice), [party(2)]);
+}
+
+#[test]
+fn a_party_that_crashed_in_one_batch_is_back_in_the_next() {
+    for n in SIZES {
+        let (keys, standing) = (keys(n), Standing::default());
+        let report = run(plan::<Gr16>(n, 1).cheat(party(2), CrashIn(1, 1)), &keys, Bits { count: 4 }, 1, &standing);
+        let (end, _) = agreed(n, &report, &[party(2)], "crash");
+        let Ended::Rejected(rejection) = end else { panic!("a batch without a share is not accepted") };
+        let mut standing = Standing::default();
+        standing.note(&rejection);
+        assert_eq!(standing.evicted, [], "a crash convicts nobody");
+        let report = run(plan::<Gr16>(n, 1), &keys, Bits { count: 4 }, 2, &standing);
+        let (end, items) = agreed(n, &report, &[], "restarted");
+        assert_eq!((end, items.len()), (Ended::Accepted, n));
+    }
 }
 
 /// Every liar lies in every batch, to as many as it takes; sooner or later all are evicted or harmless.
@@ -361,7 +366,9 @@ fn malformed_messages_are_blamed_on_their_sender() {
         agreed(n, &report, &[party(2)], "wrong shape");
         for one in (1..=n).filter(|i| *i != 2) {
             let fault = report.endings[one - 1].faults[0];
-            assert_eq!((fault.culprit, fault.evidence), (party(2), Evidence::WrongLength { expected: 1, found: 2 }));
+            // whichever of its messages arrives first
+            let unreadable = matches!(fault.evidence, Evidence::Unreadable { .. });
+            assert!(fault.culprit == party(2) && unreadable, "{fault}");
         }
     }
 }
@@ -381,7 +388,7 @@ fn a_crash_in_any_round_leaves_all_with_one_outcome() {
 
 #[test]
 fn with_any_t_cheaters_honest_parties_end_with_the_same_right_output() {
-    for seed in 0..runs(200) {
+    for seed in seeds(200) {
         // the largest committee costs as much as all others: it comes once in eight
         let n = [4, 7, 10, 4, 7, 10, 4, 13][(seed % 8) as usize];
         let mut rng = ChaCha20Rng::seed_from_u64(seed);

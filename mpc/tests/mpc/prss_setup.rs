@@ -1,37 +1,20 @@
 //! The claims of `docs/protocol/prss-setup.md`, one test each.
 
+use crate::common::{SIZES, committee, evidence_is_just, party, seeds, t};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use tkms_mpc::fault::{Abort, Evidence, Owner, StepId};
 use tkms_mpc::prss::PrssKeys;
 use tkms_mpc::prss_setup::{PrssSetup, SetupMsg};
 use tkms_mpc::ring::Gr64;
-use tkms_mpc::rounds::{InRound, Synchronous};
 use tkms_mpc::shamir::{Received, decode};
-use tkms_mpc::sim::lies::{FlipsAfter, Lies, SilentAfter, WrongShape, WrongValue, any_cheat};
+use tkms_mpc::sim::liars::ReplaysDealing;
+use tkms_mpc::sim::lies::{FlipsAfter, SilentAfter, WrongShape, WrongValue, any_cheat};
 use tkms_mpc::sim::rounds::{SyncReport, SyncRun};
-use tkms_types::{Committee, Id, KeyId, PartyId, SessionId};
+use tkms_types::{Id, KeyId, PartyId, SessionId};
 
-const SIZES: [usize; 4] = [4, 7, 10, 13];
 type Run = SyncRun<SetupMsg>;
 type Report = SyncReport<Result<PrssKeys, Abort>>;
-
-/// Random runs: this many, or as many as the nightly asks for.
-fn runs(default: u64) -> u64 {
-    std::env::var("TKMS_MPC_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(default)
-}
-
-fn party(number: usize) -> PartyId {
-    PartyId::new(number as u8).unwrap()
-}
-
-fn committee(n: usize) -> Committee {
-    Committee::new(n).unwrap()
-}
-
-fn t(n: usize) -> usize {
-    committee(n).threshold().faults()
-}
 
 fn session(number: u64) -> SessionId {
     SessionId(KeyId::numbered(number).bytes())
@@ -41,15 +24,18 @@ fn plan(n: usize, seed: u64) -> Run {
     SyncRun::new(n, seed).unwrap()
 }
 
-fn run(n: usize, plan: Run) -> Report {
-    plan.run(|party, rng| {
-        let (setup, say) = PrssSetup::new(session(1), Owner { party, committee: committee(n) }, rng).unwrap();
-        Synchronous::start(setup, say)
-    })
+/// The round in which shares are opened.
+pub fn last_round(n: usize) -> u32 {
+    PrssSetup::rounds(committee(n))
+}
+
+pub fn run(n: usize, plan: Run) -> Report {
+    plan.run(|party, rng| PrssSetup::new(session(1), Owner { party, committee: committee(n) }, rng).unwrap())
 }
 
 /// Every honest party has keys, the same as the others of each subset: their masks and sharings lie on one polynomial.
-fn sound(n: usize, report: &Report, cheaters: &[PartyId], note: &str) {
+pub fn sound(n: usize, report: &Report, cheaters: &[PartyId], note: &str) {
+    evidence_is_just(report, cheaters, note);
     let honest: Vec<_> = (1..=n).map(party).filter(|p| !cheaters.contains(p)).collect();
     let keys: Vec<_> =
         honest.iter().map(|p| report.endings[p.index()].output.as_ref().expect(note).as_ref().expect(note)).collect();
@@ -120,20 +106,9 @@ fn wrong_lengths_are_blamed() {
     assert!(matches!(report.endings[0].faults[0].evidence, Evidence::WrongLength { .. }));
 }
 
-/// One that was honest in the dealing and sends its old messages in the opening.
-struct SendsDealings(Option<SetupMsg>);
-
-impl Lies<SetupMsg> for SendsDealings {
-    fn instead_of(&mut self, honest: &InRound<SetupMsg>, _: PartyId, _: &mut ChaCha20Rng) -> Vec<InRound<SetupMsg>> {
-        let first = self.0.get_or_insert_with(|| honest.msg.clone()).clone();
-        let late = matches!(honest.msg, SetupMsg::Open(_));
-        vec![if late { InRound { round: honest.round, msg: first } } else { honest.clone() }]
-    }
-}
-
 #[test]
 fn a_message_of_another_step_is_blamed() {
-    let report = run(7, plan(7, 1).cheat(party(2), SendsDealings(None)));
+    let report = run(7, plan(7, 1).cheat(party(2), ReplaysDealing::default()));
     sound(7, &report, &[party(2)], "old message");
     let last = PrssSetup::rounds(committee(7));
     assert_eq!(report.endings[0].faults[0].evidence, Evidence::WrongKind { round: last });
@@ -162,7 +137,7 @@ fn more_than_t_silent_parties_are_named_and_there_are_no_keys() {
 
 #[test]
 fn with_any_t_cheaters_all_honest_parties_get_the_same_keys() {
-    for seed in 0..runs(80) {
+    for seed in seeds(80) {
         // the largest committee costs as much as all others: it comes once in eight
         let n = [4, 7, 10, 4, 7, 10, 4, 13][(seed % 8) as usize];
         let mut rng = ChaCha20Rng::seed_from_u64(seed);

@@ -1,37 +1,21 @@
 //! The claims of `docs/protocol/vss.md`, one test each.
 
+use crate::common::{SIZES, committee, evidence_is_just, party, seeds, t};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use tkms_mpc::broadcast::{BroadcastId, BroadcastMsg};
 use tkms_mpc::fault::{Evidence, Misuse};
 use tkms_mpc::ring::{Gr16, Gr64, Gr128, Ring};
-use tkms_mpc::rounds::{InRound, Synchronous};
+use tkms_mpc::rounds::InRound;
 use tkms_mpc::shamir::{Received, decode};
+use tkms_mpc::sim::liars::{DealsWrongTo, WrongDegree};
 use tkms_mpc::sim::lies::{CrashIn, FlipsAfter, Lies, SilentAfter, TellsEach, WrongShape, any_cheat};
 use tkms_mpc::sim::rounds::{SyncReport, SyncRun};
 use tkms_mpc::vss::{Dealt, MAX_SECRETS, Vss, VssMsg};
-use tkms_types::{Committee, Id, KeyId, PartyId, SessionId};
+use tkms_types::{Id, KeyId, PartyId, SessionId};
 
-const SIZES: [usize; 4] = [4, 7, 10, 13];
-const COUNT: usize = 3;
+pub const COUNT: usize = 3;
 type Run<R> = SyncRun<VssMsg<R>>;
-
-/// Random runs: this many, or as many as the nightly asks for.
-fn runs(default: u64) -> u64 {
-    std::env::var("TKMS_MPC_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(default)
-}
-
-fn party(number: usize) -> PartyId {
-    PartyId::new(number as u8).unwrap()
-}
-
-fn committee(n: usize) -> Committee {
-    Committee::new(n).unwrap()
-}
-
-fn t(n: usize) -> usize {
-    committee(n).threshold().faults()
-}
 
 fn secrets<R: Ring>(party: PartyId) -> Vec<R> {
     (0..COUNT).map(|i| R::ONE.shifted(i as u32) + R::point(party)).collect()
@@ -41,18 +25,16 @@ fn plan<R: Ring>(n: usize, seed: u64) -> Run<R> {
     SyncRun::new(n, seed).unwrap()
 }
 
-fn run<R: Ring>(n: usize, plan: Run<R>) -> SyncReport<Dealt<R>> {
+pub fn run<R: Ring>(n: usize, plan: Run<R>) -> SyncReport<Dealt<R>> {
     let id = BroadcastId { session: SessionId(KeyId::numbered(1).bytes()), number: 0 };
-    plan.run(|me, rng| {
-        let (vss, say) = Vss::new(id, (committee(n), me), &secrets::<R>(me), rng).unwrap();
-        Synchronous::start(vss, say)
-    })
+    plan.run(|me, rng| Vss::new(id, (committee(n), me), &secrets::<R>(me), rng).unwrap())
 }
 
 /// Honest parties agree on who is disqualified and on disputes; every dealing is one polynomial of degree t through
 /// their shares, that of an honest dealer through its secrets; nobody honest is blamed, disqualified or in dispute with
 /// somebody honest. Returns the disqualified.
-fn sound<R: Ring>(n: usize, report: &SyncReport<Dealt<R>>, cheaters: &[PartyId], note: &str) -> Vec<PartyId> {
+pub fn sound<R: Ring>(n: usize, report: &SyncReport<Dealt<R>>, cheaters: &[PartyId], note: &str) -> Vec<PartyId> {
+    evidence_is_just(report, cheaters, note);
     let honest: Vec<_> = (1..=n).map(party).filter(|p| !cheaters.contains(p)).collect();
     let dealt: Vec<_> = honest.iter().map(|p| report.endings[p.index()].output.as_ref().expect(note)).collect();
     for (one, dealt) in honest.iter().zip(&dealt) {
@@ -105,24 +87,10 @@ fn silent_dealers_deal_zeros_and_are_not_blamed() {
     }
 }
 
-/// f_i has a share of X⁰·Y^(t+1): the shares lie on a polynomial of too high a degree.
-struct WrongDegree;
-
-impl<R: Ring> Lies<VssMsg<R>> for WrongDegree {
-    fn instead_of(&mut self, honest: &InRound<VssMsg<R>>, to: PartyId, _: &mut ChaCha20Rng) -> Vec<InRound<VssMsg<R>>> {
-        let mut msg = honest.clone();
-        if let VssMsg::Deal(list) = &mut msg.msg {
-            let power = (0..list.len() / COUNT).fold(R::ONE, |power, _| power * R::point(to));
-            list[0] += power;
-        }
-        vec![msg]
-    }
-}
-
 #[test]
 fn a_dealing_of_too_high_a_degree_is_disqualified_and_blamed_by_all() {
     for n in SIZES {
-        let report = run::<Gr64>(n, plan(n, 3).cheat(party(2), WrongDegree));
+        let report = run::<Gr64>(n, plan(n, 3).cheat(party(2), WrongDegree(COUNT)));
         assert_eq!(sound(n, &report, &[party(2)], "wrong degree"), [party(2)]);
         for ending in report.endings.iter().enumerate().filter(|(i, _)| *i != 1).map(|(_, ending)| ending) {
             assert_eq!(ending.faults.iter().map(|f| f.evidence).collect::<Vec<_>>(), [Evidence::BadDealing]);
@@ -130,31 +98,18 @@ fn a_dealing_of_too_high_a_degree_is_disqualified_and_blamed_by_all() {
     }
 }
 
-/// Deals a wrong polynomial to the parties up to this number, and is honest otherwise.
-struct WrongTo(u8);
-
-impl<R: Ring> Lies<VssMsg<R>> for WrongTo {
-    fn instead_of(&mut self, honest: &InRound<VssMsg<R>>, to: PartyId, _: &mut ChaCha20Rng) -> Vec<InRound<VssMsg<R>>> {
-        let mut msg = honest.clone();
-        if let (VssMsg::Deal(list), true) = (&mut msg.msg, to.number() <= self.0) {
-            list[1] += R::ONE;
-        }
-        vec![msg]
-    }
-}
-
 #[test]
 fn up_to_t_parties_that_were_dealt_a_wrong_polynomial_get_the_right_one() {
     for n in SIZES {
         let faults = t(n);
-        let report = run::<Gr64>(n, plan(n, 3).cheat(party(n), WrongTo(faults as u8)));
+        let report = run::<Gr64>(n, plan(n, 3).cheat(party(n), DealsWrongTo(faults as u8)));
         assert_eq!(sound(n, &report, &[party(n)], "wrong to some"), [], "the dealing stands");
         let disputes = &report.endings[0].output.as_ref().unwrap().disputes;
         assert_eq!(*disputes, (1..=faults).map(|i| (party(n), party(i))).collect::<Vec<_>>());
         let shares: Vec<_> = (0..n).map(|i| report.endings[i].output.as_ref().unwrap().shares[n - 1].clone()).collect();
         let received: Vec<_> = (0..n).map(|i| Received { party: party(i + 1), shares: &shares[i] }).collect();
         assert_eq!(decode(&received, faults, 0).unwrap().values, secrets::<Gr64>(party(n)), "its own secrets");
-        let report = run::<Gr64>(n, plan(n, 3).cheat(party(n), WrongTo(faults as u8 + 1)));
+        let report = run::<Gr64>(n, plan(n, 3).cheat(party(n), DealsWrongTo(faults as u8 + 1)));
         assert_eq!(sound(n, &report, &[party(n)], "wrong to t + 1"), [party(n)]);
     }
 }
@@ -217,7 +172,7 @@ fn a_crash_in_any_round_leaves_one_polynomial_for_every_dealer() {
 
 #[test]
 fn with_any_t_cheaters_every_dealing_is_one_polynomial() {
-    for seed in 0..runs(160) {
+    for seed in seeds(160) {
         let n = SIZES[(seed % 4) as usize];
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let mut cheaters: Vec<PartyId> = Vec::new();

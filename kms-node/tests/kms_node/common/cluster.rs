@@ -5,7 +5,7 @@ use super::evidence::attested;
 use super::lwe::{encrypt, insecure_key};
 use super::{address_of, cluster_of, host, key_id, material, public_request};
 use age::secrecy::SecretString;
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutPayload};
@@ -20,12 +20,16 @@ use tkms_kms_node::clock::Clock;
 use tkms_kms_node::config::Config;
 use tkms_kms_node::fetch::ObjectSource;
 use tkms_kms_node::keygen::{DealNames, deal};
-use tkms_kms_node::keystore::{Keystore, NodeIdentity};
+use tkms_kms_node::keystore::{HeldMasks, Keystore, MaskNames, NodeIdentity};
 use tkms_kms_node::node::WrapTransport;
 use tkms_kms_node::policy::facts;
 use tkms_kms_node::request::{Ask, Request};
+use tkms_kms_node::stock::Preprocessing;
 use tkms_kms_node::{Hooks, Node};
-use tkms_types::{Cluster, ContextId, EpochId, Handle, Id as _, MinFinality, PublicRequest, UserRequest};
+use tkms_mpc::prss::PrssKeys;
+use tkms_types::{
+    Cluster, Committee, ContextId, EpochId, Handle, Id as _, MinFinality, PublicRequest, SessionId, UserRequest,
+};
 use tkms_wire::evidence::Evidence;
 use tkms_wire::kms::kms_client::KmsClient;
 use tkms_wire::kms::{self, Reply, reply};
@@ -50,6 +54,7 @@ pub struct World {
     /// Gone with the world.
     _dirs: Vec<TempDir>,
     configs: Vec<Config>,
+    identities: Vec<NodeIdentity>,
     nodes: BTreeMap<usize, Node>,
     /// How far the nodes' clocks go ahead, in seconds.
     ahead: Arc<AtomicU64>,
@@ -77,8 +82,23 @@ pub fn free_port() -> u16 {
 }
 
 impl World {
-    /// `n` nodes with dealt shares; none of them runs.
+    /// `n` nodes with dealt shares and mask keys; none of them runs, and none will preprocess.
     pub fn new(n: usize) -> Self {
+        let world = Self::without_masks(n);
+        let committee = Committee::new(n).unwrap();
+        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(4);
+        let session = SessionId(B256::repeat_byte(4));
+        let keys = PrssKeys::deal(committee, &mut rng).unwrap();
+        for ((keys, party), identity) in keys.into_iter().zip(1..).zip(&world.identities) {
+            let (store, names) = (Keystore::new(&world.configs[party - 1].data_dir), world.mask_names(party));
+            store.store_pending_masks(&names, &HeldMasks { session, keys }, identity).unwrap();
+            store.activate_masks(&names).unwrap();
+        }
+        world
+    }
+
+    /// `n` nodes with dealt shares: mask keys they have to make themselves.
+    pub fn without_masks(n: usize) -> Self {
         let dirs: Vec<_> = (0..n).map(|_| tempfile::tempdir().unwrap()).collect();
         let identities: Vec<_> = (0..n).map(|_| NodeIdentity::generate().unwrap()).collect();
         let records: Vec<_> = identities.iter().map(NodeIdentity::record).collect();
@@ -117,6 +137,7 @@ impl World {
             store: Arc::new(InMemory::new()),
             _dirs: dirs,
             configs,
+            identities,
             nodes: BTreeMap::new(),
             ahead: Arc::default(),
         }
@@ -135,6 +156,28 @@ impl World {
     pub fn limit_users(&mut self, per_second: u32) {
         for config in &mut self.configs {
             config.limits.user_requests_per_second = per_second.try_into().unwrap();
+        }
+    }
+
+    /// Mask keys in force in a node's key store.
+    pub fn masks_on_disk(&self, party: usize) -> Option<HeldMasks> {
+        let store = Keystore::new(&self.configs[party - 1].data_dir);
+        store.masks(&self.mask_names(party), &self.identities[party - 1]).unwrap()
+    }
+
+    fn mask_names(&self, party: usize) -> MaskNames {
+        MaskNames {
+            committee: Committee::new(self.configs.len()).unwrap(),
+            party: self.configs[party - 1].party,
+            epoch: EpochId::numbered(1),
+            context: ContextId::numbered(1),
+        }
+    }
+
+    /// Preprocessing of nodes started from now on.
+    pub fn preprocess(&mut self, plan: Preprocessing) {
+        for config in &mut self.configs {
+            config.preprocessing = plan;
         }
     }
 
@@ -252,6 +295,7 @@ fn config(dir: &TempDir, party: u8) -> Config {
         peer_listen = "127.0.0.1:{1}"
         ops_listen = "127.0.0.1:0"
         objects = ["memory:///"]
+        preprocessing = {{ items = 0 }}
         "#,
         dir.path().display(),
         free_port(),

@@ -116,6 +116,14 @@ pub fn paper_cluster() -> Cluster {
     cluster_of((1..=4).map(node).collect(), host())
 }
 
+/// A publicly decryptable ciphertext, final.
+pub async fn public_ciphertext(world: &cluster::World, handle: Handle, value: u64) -> (Handle, Material) {
+    let material = world.ciphertext(handle, value).await;
+    world.chain.grant(merkle_acl::Grant::Public { handle: handle.0 });
+    world.chain.mine(3);
+    (handle, material)
+}
+
 /// What the coprocessor says about a handle's bytes.
 pub fn material(handle: Handle, digest: B256, host: &HostChain) -> Material {
     let kind = handle.check().unwrap_or(FheType::Bool);

@@ -1,0 +1,138 @@
+//! One run from its first frame to its output: frames in, frames out, and the end of rounds by the clock.
+
+use super::Hub;
+use super::seal::CommitteeSeal;
+use crate::transport::{RoundFrame, Transport};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tkms_mpc::codec::{Terms, Wire};
+use tkms_mpc::fault::StepId;
+use tkms_mpc::machine::{Outgoing, To};
+use tkms_mpc::rounds::{Rounds, Say, Turn};
+use tkms_mpc::run::{Run, RunStep};
+use tkms_types::{Committee, PartyId, SessionId};
+
+/// Why a run has no output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopped,
+}
+
+/// Drives runs, one after the other, on the thread that calls.
+pub struct Driver {
+    /// Mailboxes and peers.
+    pub hub: Arc<Hub>,
+    /// The way to the peers.
+    pub transport: Arc<dyn Transport>,
+    /// Signs public messages.
+    pub seal: CommitteeSeal,
+    /// Round r ends, at the latest, r of these after the start.
+    pub round_time: Duration,
+    /// Bytes of frames sent to all peers together.
+    pub sent: AtomicU64,
+}
+
+/// A protocol whose rounds do not wait for parties that were absent when the run began. They are heard if they speak.
+struct Present<P> {
+    inner: P,
+    absent: Vec<PartyId>,
+}
+
+impl<P: Rounds> Rounds for Present<P> {
+    type Msg = P::Msg;
+    type Output = P::Output;
+
+    fn terms(&self) -> Terms {
+        self.inner.terms()
+    }
+
+    fn committee(&self) -> Committee {
+        self.inner.committee()
+    }
+
+    fn me(&self) -> PartyId {
+        self.inner.me()
+    }
+
+    fn waits_for(&self, party: PartyId) -> bool {
+        self.inner.waits_for(party) && !self.absent.contains(&party)
+    }
+
+    fn step_id(&self) -> StepId {
+        self.inner.step_id()
+    }
+
+    fn close(&mut self, heard: Vec<Option<P::Msg>>) -> Turn<P::Msg, P::Output> {
+        self.inner.close(heard)
+    }
+}
+
+impl Driver {
+    /// Runs a protocol to its output, which it always has: after its last round at the latest.
+    ///
+    /// # Errors
+    /// [`Ended::Stopped`].
+    pub fn run<P: Rounds>(
+        &self,
+        session: SessionId,
+        (protocol, first): (P, Say<P::Msg>),
+        absent: Vec<PartyId>,
+    ) -> Result<P::Output, Ended>
+    where
+        P::Msg: Wire,
+    {
+        let started = Instant::now();
+        let (mut run, step) = Run::start(Present { inner: protocol, absent }, first, self.seal.clone());
+        let mut output = self.take(session, step);
+        while output.is_none() {
+            // From one start for all rounds: `tkms_mpc::rounds` says why
+            let deadline = started + self.round_time * run.round();
+            let step = match self.hub.next_frame(deadline) {
+                Some((from, frame)) => run.receive(from, &frame),
+                None if self.hub.is_stopped() => {
+                    self.hub.close();
+                    return Err(Ended::Stopped);
+                }
+                None => {
+                    tracing::debug!(%session, round = run.round(), silent = ?run.awaited(), "round over");
+                    run.round_over()
+                }
+            };
+            output = self.take(session, step);
+            for evidence in run.take_evidence() {
+                tracing::warn!(culprit = %evidence.culprit, %session, round = evidence.round, "signed evidence");
+            }
+        }
+        self.hub.close();
+        output.ok_or(Ended::Stopped)
+    }
+
+    fn take<O>(&self, session: SessionId, step: RunStep<O>) -> Option<O> {
+        for fault in &step.faults {
+            self.hub.blame(session, fault);
+        }
+        for Outgoing { to, msg } in step.send {
+            let bytes = Bytes::from(msg);
+            match to {
+                To::One(party) => self.send(party, session, bytes),
+                To::All => {
+                    let peers = self.hub.committee().parties().filter(|party| *party != self.hub.me());
+                    peers.for_each(|party| self.send(party, session, bytes.clone()));
+                }
+            }
+        }
+        step.output
+    }
+
+    fn send(&self, to: PartyId, session: SessionId, bytes: Bytes) {
+        self.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        if let Err(error) = self.transport.speak(to, RoundFrame { session, bytes }) {
+            // For the peer this is our silence in a round
+            tracing::debug!(%session, %error, "frame not sent");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Tables of the stock in the node's store. All of them die with their epoch.
+
+use crate::store::StoreError;
+use redb::{TableDefinition, WriteTransaction};
+
+/// Context and epoch of everything here.
+pub(super) const NAMES: TableDefinition<&str, &[u8]> = TableDefinition::new("epoch-names");
+pub(super) const COUNTERS: TableDefinition<&str, u64> = TableDefinition::new("epoch-counters");
+/// By party: begun, taken.
+pub(super) const SEEN: TableDefinition<u8, (u64, u64)> = TableDefinition::new("peer-counters");
+/// Evicted parties as a mask, careful.
+pub(super) const STANDING: TableDefinition<&str, (u32, bool)> = TableDefinition::new("standing");
+/// By batch: session, items, items left.
+pub(super) const BATCHES: TableDefinition<u64, (&[u8; 32], u32, u32)> = TableDefinition::new("stock-batches");
+/// By batch and chunk: see `super::chunk`.
+pub(super) const CHUNKS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("stock-chunks");
+
+/// Makes them, so that readers find every table.
+pub(crate) fn create(tx: &WriteTransaction) -> Result<(), StoreError> {
+    tx.open_table(NAMES)?;
+    tx.open_table(COUNTERS)?;
+    tx.open_table(SEEN)?;
+    tx.open_table(STANDING)?;
+    tx.open_table(BATCHES)?;
+    tx.open_table(CHUNKS)?;
+    Ok(())
+}
+
+/// Erases everything of the epoch.
+pub(super) fn clear(tx: &WriteTransaction) -> Result<(), StoreError> {
+    tx.delete_table(NAMES)?;
+    tx.delete_table(COUNTERS)?;
+    tx.delete_table(SEEN)?;
+    tx.delete_table(STANDING)?;
+    clear_items(tx)?;
+    create(tx)
+}
+
+/// Erases the items.
+pub(super) fn clear_items(tx: &WriteTransaction) -> Result<(), StoreError> {
+    tx.delete_table(BATCHES)?;
+    tx.delete_table(CHUNKS)?;
+    tx.open_table(BATCHES)?;
+    tx.open_table(CHUNKS)?;
+    Ok(())
+}
