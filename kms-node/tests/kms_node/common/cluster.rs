@@ -24,9 +24,7 @@ use tkms_kms_node::node::WrapTransport;
 use tkms_kms_node::stock::Preprocessing;
 use tkms_kms_node::{Hooks, Node};
 use tkms_mpc::prss::PrssKeys;
-use tkms_types::{
-    Cluster, Committee, ContextId, EpochId, Handle, Id as _, PublicRequest, SessionId, UserRequest,
-};
+use tkms_types::{Cluster, Committee, ContextId, EpochId, Handle, Id as _, PublicRequest, SessionId, UserRequest};
 use tkms_wire::kms::kms_client::KmsClient;
 use tkms_wire::kms::{self, Reply, reply};
 use tkms_wire::material::Material;
