@@ -48,7 +48,8 @@ pub fn deal(
     let parties = committee.parties().zip(nodes).zip(keys);
     parties
         .map(|((party, node), key)| {
-            let share_names = ShareNames { committee, party, key: names.key, epoch: names.epoch, context: names.context };
+            let share_names =
+                ShareNames { committee, party, key: names.key, epoch: names.epoch, context: names.context };
             let recipient =
                 age::x25519::Recipient::from_str(&node.recipient).map_err(|why| DealError::Recipient { party, why })?;
             let bytes = share::to_secret_bytes(&key, &share_names);

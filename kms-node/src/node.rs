@@ -22,6 +22,7 @@ use crate::startup::{self, StartError};
 use crate::store::{Store, StoreError};
 use crate::tasks::{self, Tasks};
 use crate::transport::{MtlsTransport, Names, PeerTls, Transport, TransportError};
+use alloy_primitives::Address;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -134,25 +135,13 @@ impl Node {
 
         let store = Store::open(&config.data_dir.join("node.redb"))?;
         let (mtls, transport) = open_transport(&config, &cluster, &identity, hooks.transport).await?;
-
         let tasks = Arc::new(Tasks::default());
-        let masks = MaskKeys::default();
-        let background = Background::open(background::Parts {
-            names: MaskNames { committee, party: config.party, epoch: cluster.epoch, context: cluster.context },
-            cluster: Arc::clone(&cluster),
-            identity: Arc::clone(&identity),
-            keystore: Keystore::new(&config.data_dir),
-            store: store.clone(),
-            transport: Arc::clone(&transport),
-            masks: masks.clone(),
-            plan: config.preprocessing,
-        })
-        .await?;
+        let background = open_background(&config, &cluster, &identity, (&store, &transport)).await?;
         let parts = session::Parts {
             me: config.party,
             committee,
             key,
-            masks,
+            masks: background.masks().clone(),
             transport: Arc::clone(&transport),
             store: store.clone(),
             clock: Arc::clone(&hooks.clock),
@@ -163,10 +152,9 @@ impl Node {
             None => stores(&config)?,
         });
         let journal = Journal::new(store.clone(), identity.signing_key().clone());
-        let cluster_hash = cluster.hash().map_err(StartError::from)?;
         let engine = Engine::new(engine::Parts {
             cluster: Arc::clone(&cluster),
-            cluster_hash,
+            cluster_hash: cluster.hash().map_err(StartError::from)?,
             clock: Arc::clone(&hooks.clock),
             witnesses: Witnesses::new(endpoints),
             hosts: Hosts::load(store.clone(), cluster_hash)?,
@@ -178,37 +166,9 @@ impl Node {
             user_rate: RateLimiter::new(config.limits.user_requests_per_second.get()),
             tasks: Arc::clone(&tasks),
         });
-        let desk = PeerDesk::new(
-            Arc::clone(&cluster),
-            engine.clone(),
-            Arc::clone(&transport),
-            Arc::clone(&background),
-            Arc::clone(&tasks),
-        );
-        tasks.spawn(desk.run());
-        let thread = background.start(engine.sessions().clone(), &tasks).map_err(|_| NodeError::Ended)?;
         tasks.spawn(prune(store, hooks.clock));
-
-        let signer = identity.signer();
-        let party = config.party;
-        let health = Health {
-            party,
-            committee,
-            signer,
-            cluster,
-            cluster_hash,
-            engine: engine.clone(),
-            transport,
-            background: Arc::clone(&background),
-        };
-        let health = Arc::new(health);
-        let (stop, stopped) = watch::channel(false);
-        let api = serve_api(&config, engine, Arc::clone(&health), (&tasks, stopped.clone()))?;
-        let ops = Ops { health: Arc::clone(&health), metrics: hooks.metrics };
-        let ops = serve_ops(&config, ops, (&tasks, stopped)).await?;
-        let addresses = Addresses { api, peer: mtls.listening(), ops };
-        tracing::info!(%party, %signer, cluster = %cluster_hash, ?addresses, "node started");
-        Ok(Self { addresses, health, journal, stop, tasks, transport: mtls, background, thread })
+        let opened = Opened { config, cluster, signer: identity.signer(), engine, background, transport };
+        opened.serve(hooks.metrics, journal, (mtls, tasks)).await
     }
 
     /// Where it listens.
@@ -248,6 +208,80 @@ impl Node {
         self.tasks.stop().await;
         tracing::info!("node stopped");
     }
+}
+
+/// A node that does not serve yet.
+struct Opened {
+    config: Config,
+    cluster: Arc<Cluster>,
+    signer: Address,
+    engine: Engine,
+    background: Arc<Background>,
+    transport: Arc<dyn Transport>,
+}
+
+impl Opened {
+    /// Answers peers, callers and the operator from now on.
+    async fn serve(
+        self,
+        metrics: Option<PrometheusHandle>,
+        journal: Journal,
+        (mtls, tasks): (Arc<MtlsTransport>, Arc<Tasks>),
+    ) -> Result<Node, NodeError> {
+        let Self { config, cluster, signer, engine, background, transport } = self;
+        let party = config.party;
+        let committee = cluster.size().map_err(StartError::from)?;
+        let cluster_hash = cluster.hash().map_err(StartError::from)?;
+        let desk = PeerDesk::new(
+            Arc::clone(&cluster),
+            engine.clone(),
+            Arc::clone(&transport),
+            Arc::clone(&background),
+            Arc::clone(&tasks),
+        );
+        tasks.spawn(desk.run());
+        let sessions = engine.sessions().clone();
+        let health = Health {
+            party,
+            committee,
+            signer,
+            cluster,
+            cluster_hash,
+            engine: engine.clone(),
+            transport,
+            background: Arc::clone(&background),
+        };
+        let health = Arc::new(health);
+        let (stop, stopped) = watch::channel(false);
+        let api = serve_api(&config, engine, Arc::clone(&health), (&tasks, stopped.clone()))?;
+        let ops = serve_ops(&config, Ops { health: Arc::clone(&health), metrics }, (&tasks, stopped)).await?;
+        let addresses = Addresses { api, peer: mtls.listening(), ops };
+        // Last: a start that fails leaves no thread behind
+        let thread = background.start(sessions, &tasks).map_err(|_| NodeError::Ended)?;
+        tracing::info!(%party, %signer, cluster = %cluster_hash, ?addresses, "node started");
+        Ok(Node { addresses, health, journal, stop, tasks, transport: mtls, background, thread })
+    }
+}
+
+/// Mask keys, stock and the peers' stands.
+async fn open_background(
+    config: &Config,
+    cluster: &Arc<Cluster>,
+    identity: &Arc<NodeIdentity>,
+    (store, transport): (&Store, &Arc<dyn Transport>),
+) -> Result<Arc<Background>, NodeError> {
+    let committee = cluster.size().map_err(StartError::from)?;
+    let parts = background::Parts {
+        names: MaskNames { committee, party: config.party, epoch: cluster.epoch, context: cluster.context },
+        cluster: Arc::clone(cluster),
+        identity: Arc::clone(identity),
+        keystore: Keystore::new(&config.data_dir),
+        store: store.clone(),
+        transport: Arc::clone(transport),
+        masks: MaskKeys::default(),
+        plan: config.preprocessing,
+    };
+    Ok(Background::open(parts).await?)
 }
 
 /// The real transport, and what the node sees of it.

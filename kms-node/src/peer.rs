@@ -1,11 +1,11 @@
 //! What peers send and want: messages to their sessions, and sessions this node missed.
 
+use crate::background::Background;
 use crate::engine::{Engine, Progress, Source};
 use crate::limiter::RateLimiter;
 use crate::limits::PULLS_PER_SECOND;
 use crate::request::Request;
 use crate::setup::rejoin::shared_with;
-use crate::background::Background;
 use crate::tasks::Tasks;
 use crate::transport::{Event, Inbound, Transport};
 use std::collections::BTreeSet;

@@ -78,7 +78,11 @@ impl Keystore {
     ///
     /// # Errors
     /// As [`Self::masks`].
-    pub fn pending_masks(&self, names: &MaskNames, identity: &NodeIdentity) -> Result<Option<HeldMasks>, KeystoreError> {
+    pub fn pending_masks(
+        &self,
+        names: &MaskNames,
+        identity: &NodeIdentity,
+    ) -> Result<Option<HeldMasks>, KeystoreError> {
         read(self.pending_path(names), names, identity)
     }
 

@@ -16,6 +16,8 @@ pub enum Kind {
     Bits64 = 2,
     /// Products over GR(2⁶⁴, 4), used at once.
     Products64 = 3,
+    /// Bits over GR(2¹⁶, 4), in a number that whoever measures chooses.
+    Bits16 = 4,
 }
 
 impl Kind {
@@ -27,6 +29,7 @@ impl Kind {
             1 => Some(Self::Exact),
             2 => Some(Self::Bits64),
             3 => Some(Self::Products64),
+            4 => Some(Self::Bits16),
             _ => None,
         }
     }

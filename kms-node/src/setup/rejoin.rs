@@ -23,7 +23,8 @@ fn subsets(committee: Committee, members: &[PartyId]) -> Vec<u16> {
     let size = committee.size() - committee.threshold().faults();
     let all = 0..1u16 << committee.size();
     let has = |subset: u16, party: &PartyId| subset >> party.index() & 1 == 1;
-    all.filter(|subset| subset.count_ones() as usize == size && members.iter().all(|party| has(*subset, party))).collect()
+    all.filter(|subset| subset.count_ones() as usize == size && members.iter().all(|party| has(*subset, party)))
+        .collect()
 }
 
 /// The keys of ours that a peer is entitled to as well.
@@ -105,7 +106,11 @@ mod tests {
     fn a_key_without_t_plus_1_equal_words_is_not_taken() {
         let keys = dealt(4);
         let owner = keys[2].owner();
-        assert_eq!(combine(owner, &told(&keys, owner.party, &[0, 1])).unwrap_err(), 2, "two subsets have node 4 in them");
+        assert_eq!(
+            combine(owner, &told(&keys, owner.party, &[0, 1])).unwrap_err(),
+            2,
+            "two subsets have node 4 in them"
+        );
         let mut lied = told(&keys, owner.party, &[0, 1, 3]);
         lied[0].1[0] ^= 1;
         assert_eq!(combine(owner, &lied).unwrap_err(), 1);

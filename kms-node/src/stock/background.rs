@@ -8,9 +8,9 @@ use crate::store::StoreError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
+use tkms_mpc::codec::Wire;
 use tkms_mpc::fault::Misuse;
 use tkms_mpc::preprocessing::{Batch, BatchId, BatchMsg, Bits, Outcome, Recipe};
-use tkms_mpc::codec::Wire;
 use tkms_mpc::ring::{Gr16, Ring};
 use tkms_types::PartyId;
 use tokio::runtime::Handle;
@@ -36,6 +36,9 @@ pub struct Preprocessor {
     /// For what is asynchronous.
     pub runtime: Handle,
 }
+
+/// A batch that was begun, and how it ended.
+pub type Finished<I> = (Begun, Outcome<I>);
 
 /// Why preprocessing ends.
 #[derive(Debug, thiserror::Error)]
@@ -73,10 +76,12 @@ impl Preprocessor {
                 continue;
             }
             self.give_way();
-            let Some((begun, outcome)) = self.batch::<Gr16, _>(Kind::Exact, Bits { count: self.plan.bits() })? else { continue };
+            let Some((begun, outcome)) = self.batch::<Gr16, _>(Kind::Exact, Bits { count: self.plan.bits() })? else {
+                continue;
+            };
             if let Outcome::Accepted(bits) = outcome {
                 let items = ExactItems::from_bits(&bits);
-                self.runtime.block_on(self.stock.put(begun.number, begun.session, &items))?;
+                self.keep(&begun, &items)?;
                 crate::metrics::stock_batch("accepted");
             }
         }
@@ -90,7 +95,7 @@ impl Preprocessor {
         &self,
         kind: Kind,
         recipe: C,
-    ) -> Result<Option<(Begun, Outcome<C::Items>)>, PreprocessingError>
+    ) -> Result<Option<Finished<C::Items>>, PreprocessingError>
     where
         BatchMsg<R>: Wire,
     {
@@ -122,6 +127,14 @@ impl Preprocessor {
         Ok(Some((begun, outcome)))
     }
 
+    /// Puts the items of an agreed batch on disk.
+    ///
+    /// # Errors
+    /// [`PreprocessingError::Store`]; they must not be used then.
+    pub fn keep(&self, begun: &Begun, items: &ExactItems) -> Result<(), PreprocessingError> {
+        Ok(self.runtime.block_on(self.stock.put(begun.number, begun.session, items))?)
+    }
+
     /// What follows from an outcome for the batches after it.
     fn note<I>(&self, begun: &Begun, outcome: &Outcome<I>) -> Result<(), PreprocessingError> {
         let mut standing = begun.standing.clone();
@@ -133,7 +146,10 @@ impl Preprocessor {
                 standing.note(rejection);
             }
             Outcome::Dropped => {
-                tracing::warn!(batch = begun.number, "batch dropped: it did not find 2t + 1 votes, or its values did not come");
+                tracing::warn!(
+                    batch = begun.number,
+                    "batch dropped: it did not find 2t + 1 votes, or its values did not come"
+                );
                 crate::metrics::stock_batch("dropped");
             }
         }

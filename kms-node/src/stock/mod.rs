@@ -12,7 +12,7 @@ mod status;
 pub(crate) mod tables;
 mod trust;
 
-pub use background::{Preprocessor, PreprocessingError};
+pub use background::{Finished, PreprocessingError, Preprocessor};
 pub use chunk::CHUNK_ITEMS;
 pub use exact::{BITS, ExactItems, ITEM_BYTES};
 pub use ledger::Ledger;
@@ -26,6 +26,7 @@ use chunk::Chunk;
 use ledger::count_taken;
 use redb::{ReadableTable as _, WriteTransaction};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Range;
 use std::sync::Arc;
 use tables::{BATCHES, CHUNKS};
@@ -143,7 +144,12 @@ impl Stock {
         Ok(items)
     }
 
-    fn take_in(&self, tx: &WriteTransaction, batch: u64, range: Range<u32>) -> Result<Result<(ExactItems, Counters), TakeError>, StoreError> {
+    fn take_in(
+        &self,
+        tx: &WriteTransaction,
+        batch: u64,
+        range: Range<u32>,
+    ) -> Result<Result<(ExactItems, Counters), TakeError>, StoreError> {
         let mut batches = tx.open_table(BATCHES)?;
         let row = batches.get(batch)?.map(|row| {
             let (session, items, left) = row.value();
@@ -159,20 +165,21 @@ impl Stock {
         let mut items = ExactItems(Zeroizing::new(Vec::with_capacity(range.len())));
         let taken = range.len() as u32;
         for index in range {
-            let (number, place) = (index / CHUNK_ITEMS as u32, index as usize % CHUNK_ITEMS);
-            if !opened.contains_key(&number) {
-                // an emptied chunk has no row
-                let Some(row) = chunks.get((batch, number))? else {
-                    return Ok(Err(TakeError::Taken { batch, index }));
-                };
-                let Some(chunk) = Chunk::open(number, row.value(), &key) else {
-                    return Ok(Err(TakeError::Damaged(batch)));
-                };
-                opened.insert(number, chunk);
-            }
-            let Some(item) = opened.get_mut(&number).and_then(|chunk| chunk.take(place)) else {
-                return Ok(Err(TakeError::Taken { batch, index }));
+            let (number, item) = (index / CHUNK_ITEMS as u32, index as usize % CHUNK_ITEMS);
+            let chunk = match opened.entry(number) {
+                Entry::Occupied(chunk) => chunk.into_mut(),
+                Entry::Vacant(place) => {
+                    // an emptied chunk has no row
+                    let Some(row) = chunks.get((batch, number))? else {
+                        return Ok(Err(TakeError::Taken { batch, index }));
+                    };
+                    let Some(chunk) = Chunk::open(number, row.value(), &key) else {
+                        return Ok(Err(TakeError::Damaged(batch)));
+                    };
+                    place.insert(chunk)
+                }
             };
+            let Some(item) = chunk.take(item) else { return Ok(Err(TakeError::Taken { batch, index })) };
             items.push_secret_bytes(item.as_slice());
         }
         let rewritten = opened.into_iter().map(|(number, chunk)| {
@@ -202,7 +209,10 @@ impl Stock {
     pub fn batches(&self) -> Result<Vec<(u64, u32)>, StoreError> {
         self.0.store.read(|tx| {
             let table = tx.open_table(BATCHES)?;
-            table.iter()?.map(|row| row.map(|(number, row)| (number.value(), row.value().2)).map_err(Into::into)).collect()
+            table
+                .iter()?
+                .map(|row| row.map(|(number, row)| (number.value(), row.value().2)).map_err(Into::into))
+                .collect()
         })
     }
 

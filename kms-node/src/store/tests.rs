@@ -45,7 +45,7 @@ async fn a_newer_schema_is_refused() {
     };
     store.write(newer).await.unwrap();
     drop(store);
-    assert!(matches!(Store::open(&path), Err(StoreError::Newer { found, .. } if found == SCHEMA + 1)));
+    assert!(matches!(Store::open(&path), Err(StoreError::Newer { found, .. }) if found == SCHEMA + 1));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Frames and stands on the wire: names and sender are checked as in envelopes, values against the committee.
 
-use super::codec::{self, CodecError, Names};
 use super::RoundFrame;
+use super::codec::{self, CodecError, Names};
 use crate::limits::FRAME_BYTES;
 use crate::rounds::{Counters, Kind, Stand, Wish, evicted_mask, evicted_of};
 use bytes::Bytes;
@@ -64,7 +64,8 @@ impl Names {
         };
         let wish = |wish: peer::Wish| {
             let kind = Kind::from_number(wish.kind).ok_or(CodecError::Missing("a run of no known kind"))?;
-            let evicted = evicted_of(wish.evicted, committee).ok_or(CodecError::Missing("evicts parties that do not exist"))?;
+            let evicted =
+                evicted_of(wish.evicted, committee).ok_or(CodecError::Missing("evicts parties that do not exist"))?;
             Ok(Wish { kind, number: wish.number, standing: Standing { evicted, careful: wish.careful } })
         };
         Ok(Stand {

@@ -1,17 +1,15 @@
 //! Mask keys made by the nodes themselves, over real TLS: with a dead node, a lying one, restarts at any time.
 
+use crate::cluster::eventually;
 use crate::common::cluster::{World, words};
 use crate::common::{handle, public_ciphertext};
-use crate::cluster::eventually;
+use alloy_primitives::U256;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use alloy_primitives::U256;
 use tkms_kms_node::rounds::Stand;
 use tkms_kms_node::stock::Preprocessing;
-use tkms_kms_node::transport::{
-    Inbound, PeerMessage, PeerState, RoundFrame, SharedKeys, Transport, TransportError,
-};
+use tkms_kms_node::transport::{Inbound, PeerMessage, PeerState, RoundFrame, SharedKeys, Transport, TransportError};
 use tkms_types::{FheType, PartyId, SessionId};
 use tkms_wire::kms;
 
@@ -150,6 +148,8 @@ impl Transport for Garbler {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_node_that_garbles_its_frames_is_named_by_all_and_the_others_have_keys() {
     let mut world = world();
+    // a frame that cannot be read is silence, and each of thirty rounds is waited for
+    world.preprocess(Preprocessing { round_ms: 500, ..QUICK });
     world.start(1..=3).await;
     world.start_with(4, Some(Box::new(|real| Arc::new(Garbler(real))))).await;
     all_hold(&world, &[1, 2, 3]).await;

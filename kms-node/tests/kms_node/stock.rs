@@ -42,7 +42,8 @@ async fn common_batch(world: &World, items: u64) -> u64 {
 /// Opens items of all parties: values of Σ 2ʲ·r_j and of the highest bit.
 fn opened(items: &[ExactItems]) -> Vec<(u16, u16)> {
     let column = |part: usize| {
-        let shares: Vec<Vec<Gr16>> = items.iter().map(|items| items.0.iter().map(|item| item[part]).collect()).collect();
+        let shares: Vec<Vec<Gr16>> =
+            items.iter().map(|items| items.0.iter().map(|item| item[part]).collect()).collect();
         let received: Vec<_> = (1..)
             .zip(&shares)
             .map(|(party, shares)| Received { party: PartyId::new(party).unwrap(), shares })
@@ -124,6 +125,11 @@ async fn a_restart_in_the_middle_of_batches_costs_batches_and_nothing_else() {
     assert!(opened(&items).iter().all(|(sum, _)| *sum < 1 << BITS));
 }
 
+/// Nobody has the file open any more.
+async fn closed(file: &std::path::Path) {
+    eventually(async || redb::Database::open(file).ok().map(drop)).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_old_store_is_recognised_by_its_peers_memory_and_gives_no_item() {
     let mut world = world();
@@ -131,14 +137,17 @@ async fn an_old_store_is_recognised_by_its_peers_memory_and_gives_no_item() {
     let batch = common_batch(&world, 2_000).await;
     world.stop(1).await;
     let file = world.config(1).data_dir.join("node.redb");
+    closed(&file).await;
     let old = std::fs::read(&file).unwrap();
     world.start([1]).await;
-    let fresh = eventually(async || world.node(1).stock().filter(|stock| stock.trust() == Trust::Confirmed).cloned()).await;
+    let fresh =
+        eventually(async || world.node(1).stock().filter(|stock| stock.trust() == Trust::Confirmed).cloned()).await;
     fresh.take(batch, 0..50).await.unwrap();
     drop(fresh);
     // The peers hear of it
     tokio::time::sleep(Duration::from_secs(3)).await;
     world.stop(1).await;
+    closed(&file).await;
     std::fs::write(&file, old).unwrap();
     world.start([1]).await;
     let stock = eventually(async || world.node(1).stock().cloned()).await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tkms_types::{Cluster, Node};
 use tkms_wire::kms::kms_client::KmsClient;
-use tkms_wire::kms::{InfoReply, InfoRequest};
+use tkms_wire::kms::{InfoReply, InfoRequest, StockLevel};
 
 /// How long one node or the oracle may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
@@ -53,6 +53,9 @@ fn print_node(node: &Node, answer: &Result<InfoReply>) {
                 "node {number:<2}  {state}  version {}  key {}  running {}  waiting {}  decrypted {}",
                 info.version, info.key_state, info.sessions_running, info.requests_waiting, info.sessions_computed
             );
+            for stock in &info.stock {
+                println!("         {}; stock of {}: {} of {} items", info.phase, stock.kind, stock.items, stock.target);
+            }
             for blame in &info.blamed {
                 println!("         blames party {} ({})", blame.party, blame.step);
             }
@@ -62,6 +65,7 @@ fn print_node(node: &Node, answer: &Result<InfoReply>) {
 }
 
 fn as_json(rows: &[(&Node, Result<InfoReply>)]) -> Value {
+    let stock = |stock: &StockLevel| json!({ "kind": stock.kind, "items": stock.items, "target": stock.target });
     let row = |(node, answer): &(&Node, Result<InfoReply>)| match answer {
         Ok(info) => json!({
             "partyId": node.party_id,
@@ -72,6 +76,8 @@ fn as_json(rows: &[(&Node, Result<InfoReply>)]) -> Value {
             "sessionsRunning": info.sessions_running,
             "requestsWaiting": info.requests_waiting,
             "sessionsComputed": info.sessions_computed,
+            "phase": info.phase,
+            "stock": info.stock.iter().map(stock).collect::<Vec<_>>(),
             "blamed": info.blamed.iter().map(|blame| blame.party).collect::<Vec<_>>(),
         }),
         Err(error) => json!({ "partyId": node.party_id, "ready": false, "error": format!("{error:#}") }),

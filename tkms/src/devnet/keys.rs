@@ -52,7 +52,7 @@ pub async fn prepare(
     let dir = layout.keys(committee.size());
     std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
     let keys = Keys {
-        dealt: dir.join("dealt"),
+        dealt: layout.dealt(committee.size()),
         passphrase: dir.join("passphrase"),
         coprocessor: dir.join("coprocessor.key"),
         attesters: (1..=super::ATTESTERS).map(|number| dir.join(format!("attester-{number}.key"))).collect(),

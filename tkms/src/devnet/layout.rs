@@ -21,6 +21,12 @@ impl Layout {
         self.dir.join(format!("keys-{nodes}"))
     }
 
+    /// Public material and share packages, in the second form: without mask keys, which the nodes make themselves.
+    #[must_use]
+    pub fn dealt(&self, nodes: usize) -> PathBuf {
+        self.keys(nodes).join("dealt-2")
+    }
+
     /// Data of the processes; removed at start, because Anvil begins a new chain.
     #[must_use]
     pub fn run(&self) -> PathBuf {

@@ -30,7 +30,7 @@ pub async fn run(args: &DevnetArgs) -> Result<()> {
         record(&target, Some(args.nodes), figure)?;
     }
     println!("\nIn one process, tfhe on all cores (wall) and summed over cores (CPU), one euint64:\n");
-    let keys = Layout::new(&std::path::absolute(&args.dir)?).keys(args.nodes.into()).join("dealt");
+    let keys = Layout::new(&std::path::absolute(&args.dir)?).dealt(args.nodes.into());
     let stages = tokio::task::spawn_blocking(move || stages::measure(&keys)).await??;
     for figure in &stages {
         figure.print();
