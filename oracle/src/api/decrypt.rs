@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::extract::Path;
 use axum::response::Response;
 use std::sync::Arc;
+use std::time::Instant;
 use tkms_types::{PublicRequest, RequestId, SessionId, UserRequest};
 use tkms_wire::relayer::{
     ApiError, DECRYPT_BODY_BYTES, DelegatedUserDecryptRequest, Hex, Label, PlainHex, PublicDecryptRequest,
@@ -105,7 +106,7 @@ fn answer(app: &App, id: RequestId, record: &Record) -> Result<Outcome, Failed> 
         })),
         Some(Answer::User(items)) => {
             let extra_data = record.ask.signed_extra_data().map_err(|error| ask_error(&error))?;
-            let turn = record.asked_again.saturating_add(app.turns.of(&record.ask, id));
+            let turn = record.asked_again.saturating_add(app.turns.of(&record.ask, id, Instant::now()));
             let chosen = served(items, app.cluster.thresholds.quorum, turn);
             let result = chosen.into_iter().map(|item| share(item, &extra_data)).collect();
             Ok(Outcome::User(UserDecryptResult { result }))

@@ -7,6 +7,7 @@ use crate::record::Ask;
 use alloy_primitives::{Address, B256};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tkms_types::transcript::Transcript;
 use tkms_types::{RequestId, UserRequest};
 
@@ -14,6 +15,8 @@ use tkms_types::{RequestId, UserRequest};
 const TAG: &str = "tkms/oracle/turn/v1";
 /// Interests remembered; the oldest is forgotten first. A forgotten one begins at the first set again.
 const INTERESTS: usize = 4_096;
+/// Who comes back later than this is not trying again, and gets all shares: those correct a wrong share, a quorum does not.
+const AGAIN: Duration = Duration::from_secs(120);
 /// Requests remembered of one interest. Older ones are not looked at any more.
 const REQUESTS: usize = 64;
 
@@ -28,15 +31,16 @@ struct Known {
 }
 
 /// Requests of one interest, in the order in which they were first answered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Served {
+    last: Instant,
     forgotten: u32,
     requests: VecDeque<RequestId>,
 }
 
 impl Turns {
-    /// How many other requests for the same values by the same user were answered before this one.
-    pub(super) fn of(&self, ask: &Ask, id: RequestId) -> u32 {
+    /// How many other requests for the same values by the same user were answered shortly before this one.
+    pub(super) fn of(&self, ask: &Ask, id: RequestId, now: Instant) -> u32 {
         let Ask::User(request) = ask else { return 0 };
         let interest = interest(request);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,7 +52,13 @@ impl Turns {
             }
             known.oldest.push_back(interest);
         }
-        known.served.entry(interest).or_default().turn(id)
+        let begin = || Served { last: now, forgotten: 0, requests: VecDeque::new() };
+        let served = known.served.entry(interest).or_insert_with(begin);
+        if now.saturating_duration_since(served.last) > AGAIN {
+            *served = begin();
+        }
+        served.last = now;
+        served.turn(id)
     }
 }
 
@@ -102,31 +112,38 @@ mod tests {
 
     #[test]
     fn a_new_key_for_the_same_values_is_the_next_turn() {
-        let turns = Turns::default();
+        let (turns, now) = (Turns::default(), Instant::now());
         for round in 0..3 {
-            assert_eq!(turns.of(&ask(1, 1), id(7)), 0, "round {round}");
-            assert_eq!(turns.of(&ask(1, 1), id(8)), 1, "round {round}");
+            assert_eq!(turns.of(&ask(1, 1), id(7), now), 0, "round {round}");
+            assert_eq!(turns.of(&ask(1, 1), id(8), now), 1, "round {round}");
         }
-        assert_eq!(turns.of(&ask(1, 1), id(9)), 2);
+        assert_eq!(turns.of(&ask(1, 1), id(9), now + AGAIN), 2);
+    }
+
+    #[test]
+    fn who_comes_back_later_begins_anew() {
+        let (turns, now) = (Turns::default(), Instant::now());
+        turns.of(&ask(1, 1), id(7), now);
+        assert_eq!(turns.of(&ask(1, 1), id(8), now + AGAIN + Duration::from_secs(1)), 0);
     }
 
     #[test]
     fn other_users_and_other_values_begin_anew() {
-        let turns = Turns::default();
-        assert_eq!(turns.of(&ask(1, 1), id(1)), 0);
-        assert_eq!(turns.of(&ask(2, 1), id(2)), 0);
-        assert_eq!(turns.of(&ask(1, 2), id(3)), 0);
+        let (turns, now) = (Turns::default(), Instant::now());
+        assert_eq!(turns.of(&ask(1, 1), id(1), now), 0);
+        assert_eq!(turns.of(&ask(2, 1), id(2), now), 0);
+        assert_eq!(turns.of(&ask(1, 2), id(3), now), 0);
     }
 
     #[test]
     fn memory_is_bounded_and_turns_go_on() {
-        let turns = Turns::default();
+        let (turns, now) = (Turns::default(), Instant::now());
         for number in 0..1_000 {
-            assert_eq!(u64::from(turns.of(&ask(1, 1), id(number))), number);
+            assert_eq!(u64::from(turns.of(&ask(1, 1), id(number), now)), number);
         }
         for user in 0..=255u8 {
             for handle in 0..32 {
-                turns.of(&ask(user, handle), id(5));
+                turns.of(&ask(user, handle), id(5), now);
             }
         }
         let known = turns.0.lock().unwrap();
