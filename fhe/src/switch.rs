@@ -122,3 +122,40 @@ fn switch_pair(pair: &[Block], words: &mut Vec<u16>) {
     let body = round(body.wrapping_sub((cut_off >> 1).cast_unsigned())).wrapping_add(QUARTER);
     words.push(body as u16 & ((1 << SWITCH_LOG) - 1));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::COMPUTE;
+    use tfhe::core_crypto::prelude::LweCiphertextOwned;
+    use tfhe::integer::RadixCiphertext;
+    use tfhe::shortint::ciphertext::Degree;
+    use tfhe::shortint::{AtomicPatternKind, PBSOrder};
+
+    /// An euint8 of zeros whose blocks claim these degrees and noise levels.
+    fn claiming(levels: [(u64, u64); 4]) -> Ciphertext {
+        let block = |(degree, noise)| {
+            Block::new(
+                LweCiphertextOwned::from_container(vec![0; BLOCK_DIMENSION + 1], COMPUTE.ciphertext_modulus),
+                Degree::new(degree),
+                NoiseLevel::NOMINAL * noise,
+                COMPUTE.message_modulus,
+                COMPUTE.carry_modulus,
+                AtomicPatternKind::Standard(PBSOrder::KeyswitchBootstrap),
+            )
+        };
+        Ciphertext::uint(FheType::Uint8, RadixCiphertext::from(levels.map(block).to_vec()))
+    }
+
+    #[test]
+    fn a_block_with_a_carry_or_more_noise_is_refused_by_its_position() {
+        let clean = claiming([(3, 1), (0, 0), (3, 1), (1, 1)]).switch().unwrap();
+        assert!(clean.words.chunks(BLOCK_DIMENSION + 1).all(|sample| sample.last() == Some(&256)));
+        for (levels, block, degree, noise) in
+            [([(3, 1), (3, 1), (3, 1), (4, 1)], 3, 4, 1), ([(3, 1), (3, 2), (15, 1), (3, 1)], 1, 3, 2)]
+        {
+            let refused = SwitchError::Unclean { kind: FheType::Uint8, block, degree, noise };
+            assert_eq!(claiming(levels).switch(), Err(refused));
+        }
+    }
+}

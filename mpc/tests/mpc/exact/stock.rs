@@ -238,7 +238,7 @@ fn items_from_another_store_are_those_of_the_range_one_for_each() {
     let certificate = world.certificate(1, 0, 6, session(1));
     let starts = |(i, stock): (usize, Stock)| {
         let stored = stock.to_secret_bytes();
-        let pair = |mask: &[u8]| [&mask[1..9], &mask[9..]].map(|bytes| <Gr16 as Ring>::read_le(bytes));
+        let pair = |mask: &[u8]| [&mask[1..9], &mask[9..]].map(<Gr16 as Ring>::read_le);
         let pairs: Vec<_> = stored[8..].chunks(17).take(6).map(pair).collect();
         let owner = world.keys[i].owner();
         let items = |pairs| Items::new(owner, Width::PRODUCTION, &certificate, pairs);
