@@ -152,9 +152,10 @@ impl Node {
             None => stores(&config)?,
         });
         let journal = Journal::new(store.clone(), identity.signing_key().clone());
+        let cluster_hash = cluster.hash().map_err(StartError::from)?;
         let engine = Engine::new(engine::Parts {
             cluster: Arc::clone(&cluster),
-            cluster_hash: cluster.hash().map_err(StartError::from)?,
+            cluster_hash,
             clock: Arc::clone(&hooks.clock),
             witnesses: Witnesses::new(endpoints),
             hosts: Hosts::load(store.clone(), cluster_hash)?,

@@ -2,8 +2,8 @@
 
 use crate::common::chain::EXECUTOR;
 use crate::common::evidence::{Parts, attest, attested, attester};
-use crate::common::trial::{NOW, Trial, grant_public, public_trial, says};
 use crate::common::{address_of, handle, signing_key};
+use crate::trial::{NOW, Trial, grant_public, public_trial, says};
 use alloy_primitives::{B256, U256};
 use merkle_acl::trust::{AnchorHistory, AnchorMark, BlockClaim, EndpointAnswers, Finality};
 use merkle_acl::{Fact, Grant, keys};

@@ -1,9 +1,9 @@
 //! Checks 14 to 17: what the ACL must say in the accepted block. Faults 9 and 10: never allowed, allowed to another, taken back.
 
 use crate::common::chain::InMemoryChain;
-use crate::common::trial::{NOW, Trial, grant_public, public_trial, says};
 use crate::common::{DAPP, address_of, handle, user};
 use crate::policy::{a_handle, changed, public};
+use crate::trial::{NOW, Trial, grant_public, public_trial, says};
 use alloy_primitives::{Address, B256, U256};
 use merkle_acl::{ANY_CONTRACT, Grant, keys};
 use tkms_kms_node::evidence::Evidence as Opened;

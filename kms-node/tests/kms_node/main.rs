@@ -12,3 +12,4 @@ mod setup;
 mod start;
 mod stock;
 mod transport;
+mod trial;

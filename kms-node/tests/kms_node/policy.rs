@@ -1,10 +1,10 @@
 //! Every refusal of the policy table but those about the block, by name, at its place in the order.
 
-use crate::common::trial::{NOW, says};
 use crate::common::{
     CHAIN_ID, DAPP, PROFILE, address_of, coprocessor, handle, key_id, material, paper_cluster, permit, public_request,
     signed, signing_key, user, user_request,
 };
+use crate::trial::{NOW, says};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use merkle_acl::trust::{AnchorHistory, AnchorMark};
 use rand::SeedableRng as _;

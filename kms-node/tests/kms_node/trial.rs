@@ -1,7 +1,7 @@
 //! One request, one chain, one block: judged by policy alone, without a node.
 
-use super::chain::InMemoryChain;
-use super::evidence::attested;
+use crate::common::chain::InMemoryChain;
+use crate::common::evidence::attested;
 use alloy_primitives::{Address, B256};
 use merkle_acl::{Fact, Grant};
 use tkms_kms_node::evidence::Evidence as Opened;
@@ -32,7 +32,7 @@ impl Trial {
         let chain = InMemoryChain::new(NOW - 4);
         change(&chain);
         chain.mine(1);
-        let (host, state) = (super::host(), HostState::default());
+        let (host, state) = (crate::common::host(), HostState::default());
         Self { chain, host, request, state, known: None, asked: None, own: None, now: NOW, at: 5 }
     }
 
