@@ -264,16 +264,24 @@ pub async fn clear_halt(store: &Store, chain_id: u64) -> Result<bool, StoreError
         .await
 }
 
-/// Why a chain is halted, for the operator: the header and attestations accepted before (may be empty) and those that
-/// contradict them, each an encoded `tkms.kms.v1.Evidence`.
+/// What shows that a chain had to be halted: headers with their attestations, each an encoded `tkms.kms.v1.Evidence`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HaltEvidence {
+    /// Of the block accepted before; empty if it is no longer kept.
+    pub before: Vec<u8>,
+    /// Of the one that contradicts it.
+    pub found: Vec<u8>,
+}
+
+/// Why a chain is halted, for the operator.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn halt_evidence(store: &Store, chain_id: u64) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
+pub fn halt_evidence(store: &Store, chain_id: u64) -> Result<Option<HaltEvidence>, StoreError> {
     store.read(|tx| {
         let table = tx.open_table(HALT_EVIDENCE)?;
         let row = table.get(chain_id)?;
-        Ok(row.map(|row| (row.value().0.to_vec(), row.value().1.to_vec())))
+        Ok(row.map(|row| HaltEvidence { before: row.value().0.to_vec(), found: row.value().1.to_vec() }))
     })
 }
 

@@ -98,7 +98,7 @@ pub fn compact(bytes: &[u8]) {
         assert_eq!(again, Ok(proofs));
     }
     let count = number(bytes, 0) % 4096;
-    let leaf = |part: &Bytes| (part.iter().fold(0u64, |sum, byte| sum * 7 + u64::from(*byte)) % 4096, keccak256(part));
+    let leaf = |part: &Bytes| (number(keccak256(part).as_slice(), 0) % 4096, keccak256(part));
     let mut leaves: Vec<_> = parts.iter().take(12).map(leaf).collect();
     leaves.sort_unstable();
     leaves.dedup_by_key(|(index, _)| *index);

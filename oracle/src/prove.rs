@@ -56,7 +56,8 @@ pub enum Unproven {
 
 impl From<StoreError> for Unproven {
     fn from(error: StoreError) -> Self {
-        Self::Later(error.to_string())
+        tracing::error!(%error, "the mirror of the grants cannot be read");
+        Self::Later("the store failed".to_owned())
     }
 }
 

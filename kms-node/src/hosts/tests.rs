@@ -31,7 +31,7 @@ async fn a_halt_its_evidence_and_the_newest_anchor_survive_a_restart() {
     assert_eq!(state.history.newest.map(|mark| (mark.number, mark.hash)), Some((5, known)));
     assert!(!state.executor_proven, "under another cluster file it is proven anew");
     assert_eq!(again.halted(), [(1, conflict.to_string())]);
-    assert_eq!(halt_evidence(&store, 1).unwrap(), Some((vec![5], vec![6])));
+    assert_eq!(halt_evidence(&store, 1).unwrap(), Some(HaltEvidence { before: vec![5], found: vec![6] }));
     assert!(again.state(2).halted.is_none());
     assert!(clear_halt(&store, 1).await.unwrap());
     assert!(!clear_halt(&store, 1).await.unwrap());

@@ -81,15 +81,16 @@ async fn blocks_new_to_the_node_are_bounded_and_a_known_one_costs_nothing() {
     let known = evidence(&world, one.0);
     let again = evidence(&world, two.0);
     assert_eq!(words(&ask(&world, &one, Some(known.clone())).await), [U256::ONE]);
-    let mut codes = BTreeSet::new();
-    for number in 1..60u8 {
+    let forged = (1..60u8).map(|number| {
         let mut forged = known.clone();
         let mut header = forged.header.to_vec();
         let end = header.len() - 1;
         header[end] = number;
         forged.header = header.into();
-        codes.insert(code(&ask(&world, &two, Some(forged)).await).to_owned());
-    }
+        forged
+    });
+    let replies = futures::future::join_all(forged.map(|forged| ask(&world, &two, Some(forged)))).await;
+    let codes: BTreeSet<String> = replies.iter().map(|reply| code(reply).to_owned()).collect();
     assert_eq!(codes, BTreeSet::from(["HeaderUnattested".to_owned(), "RateLimited".to_owned()]));
     assert_eq!(words(&ask(&world, &two, Some(again)).await), [U256::ONE]);
 }
@@ -154,8 +155,8 @@ async fn two_final_blocks_at_one_height_halt_the_host_with_both_until_an_operato
     let hash = |bytes: &[u8]| keccak256(kms::Evidence::decode(bytes).unwrap().header);
     {
         let store = Store::open(&world.config(1).data_dir.join("node.redb")).unwrap();
-        let (before, found) = halt_evidence(&store, 31337).unwrap().unwrap();
-        assert_eq!((hash(&before), hash(&found)), (keccak256(&first.header), keccak256(&fork.header)));
+        let shown = halt_evidence(&store, 31337).unwrap().unwrap();
+        assert_eq!((hash(&shown.before), hash(&shown.found)), (keccak256(&first.header), keccak256(&fork.header)));
         assert!(clear_halt(&store, 31337).await.unwrap());
         assert_eq!(halt_evidence(&store, 31337).unwrap(), None);
     }

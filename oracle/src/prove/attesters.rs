@@ -46,13 +46,18 @@ pub struct Look {
     pub enough: bool,
     /// Why there is no more, for people.
     pub why: String,
+    /// What the last attester that was of no use said, for operators: it may name addresses.
+    pub last: String,
 }
 
 /// An attester that lied, and how that is known.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AttesterFault {
-    /// Where it answers.
+    /// Its place in the configuration, from 1.
+    pub attester: usize,
+    /// Where it answers; for operators only.
+    #[serde(skip)]
     pub url: Url,
     /// Whose signature it is, if it is one.
     pub signer: Option<Address>,
@@ -93,13 +98,13 @@ impl Attesters {
     /// Looks for the newest block above `known` that a quorum vouches for.
     pub async fn newest(&self, known: u64) -> Look {
         let quorum = usize::from(self.chain.attesters.quorum);
-        let mut why = String::new();
-        let latest = self.ask(&self.urls, None, quorum, &mut why).await;
+        let mut last = String::new();
+        let latest = self.ask(&self.urls, None, quorum, &mut last).await;
         let answering = latest.len();
         metrics::attesters_answering(self.chain.chain_id, answering);
         if answering < quorum {
-            let why = format!("{answering} of {quorum} attesters needed answer: {why}");
-            return Look { block: None, answering, enough: false, why: foreign(&why) };
+            let why = format!("{answering} of {quorum} attesters needed answer");
+            return Look { block: None, answering, enough: false, why, last: foreign(&last) };
         }
         // A height can have a quorum only if as many have come so far; liars may claim to be anywhere.
         let mut heights: Vec<u64> = latest.values().map(|vote| vote.anchor.number()).collect();
@@ -110,11 +115,14 @@ impl Attesters {
         for height in heights.into_iter().take(HEIGHTS) {
             let votes = self.at(height, &latest, quorum).await;
             match self.quorum(votes, quorum) {
-                Some(block) => return Look { block: Some(block), answering, enough: true, why: String::new() },
+                Some(block) => {
+                    let (why, last) = (String::new(), String::new());
+                    return Look { block: Some(block), answering, enough: true, why, last };
+                }
                 None => (enough, why) = (false, format!("no quorum of attesters agrees on block {height}")),
             }
         }
-        Look { block: None, answering, enough, why }
+        Look { block: None, answering, enough, why, last: foreign(&last) }
     }
 
     /// Who lied lately.
@@ -242,7 +250,8 @@ impl Attesters {
     }
 
     fn fault(&self, url: &Url, signer: Option<Address>, reason: String) {
-        let fault = AttesterFault { url: url.clone(), signer, reason: foreign(&reason) };
+        let attester = self.urls.iter().position(|other| other == url).map_or(0, |position| position + 1);
+        let fault = AttesterFault { attester, url: url.clone(), signer, reason: foreign(&reason) };
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         if faults.contains(&fault) {
             return;

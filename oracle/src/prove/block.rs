@@ -242,7 +242,12 @@ impl ProvenBlock {
 impl From<SlotError> for Unproven {
     fn from(error: SlotError) -> Self {
         match error {
-            SlotError::Endpoint(_) | SlotError::Slow(_) => Self::Later(error.to_string()),
+            // Its own words may name its address, and that may hold a key.
+            SlotError::Endpoint(reason) => {
+                tracing::warn!(%reason, "the host endpoint proves no slots");
+                Self::Later("the host endpoint proves nothing at the moment".to_owned())
+            }
+            SlotError::Slow(_) => Self::Later(error.to_string()),
             SlotError::Wrong { .. } => Self::Wrong(error.to_string()),
         }
     }

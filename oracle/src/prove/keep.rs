@@ -29,8 +29,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum KeepError {
     /// Too few attesters, or none agree.
-    #[error("{0}")]
-    Unattested(String),
+    #[error("{why} {last}")]
+    Unattested {
+        /// For people.
+        why: String,
+        /// For operators.
+        last: String,
+    },
     /// The block is not one nodes would build on.
     #[error(transparent)]
     Untrusted(#[from] TrustError),
@@ -60,6 +65,20 @@ pub enum KeepError {
     /// Blocks of this kind of chain cannot be read from an endpoint's JSON.
     #[error("chains trusted by {0:?} are not served by this build")]
     Unsupported(HeaderTrustKind),
+}
+
+impl KeepError {
+    /// Without what an endpoint said: its address may hold a key.
+    fn public(&self) -> String {
+        match self {
+            Self::Unattested { why, .. } => why.clone(),
+            Self::Endpoint(_) | Self::Block(BlockError::Endpoint(_)) => {
+                "the host endpoint does not serve the newest final block".to_owned()
+            }
+            Self::Store(_) => "the store failed".to_owned(),
+            error => error.to_string(),
+        }
+    }
 }
 
 /// Keeps one chain's newest final block.
@@ -124,7 +143,7 @@ impl Keeper {
             metrics::halted(self.prover.chain.chain_id);
             self.halted = Some(error.clone());
         }
-        let why = error.to_string();
+        let why = error.public();
         self.prover.standing.send_modify(|standing| {
             standing.why = why;
             if drop_block {
@@ -199,7 +218,7 @@ impl Keeper {
                 Ok(Some(FinalBlock { anchor, header, attested: Some(attested) }))
             }
             None if patient => Ok(None),
-            None => Err(KeepError::Unattested(look.why)),
+            None => Err(KeepError::Unattested { why: look.why, last: look.last }),
         }
     }
 
@@ -235,7 +254,7 @@ impl Keeper {
     fn check_age(&self) -> Result<(), KeepError> {
         let limit = self.prover.chain.max_anchor_age;
         let Some(newest) = self.history.newest else {
-            return Err(KeepError::Unattested("no block is final yet".to_owned()));
+            return Err(KeepError::Unattested { why: "no block is final yet".to_owned(), last: String::new() });
         };
         let age = unix_now().saturating_sub(newest.time);
         // Half the bound: requests take time too.
