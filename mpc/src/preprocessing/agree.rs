@@ -149,3 +149,6 @@ pub(super) fn check<R: Ring>(
     let disputes = rejection.disputes.iter().filter(|pair| open(pair)).copied().collect();
     (Rejection { disputes, ..rejection }, messages)
 }
+
+#[cfg(test)]
+mod tests;

@@ -209,3 +209,6 @@ fn answers_of<'a, R: Ring>(
     let len = questions.iter().filter(|(d, _)| *d == dealer).count() * shape.count;
     said.get(party.index())?.get(own + before..own + before + len)
 }
+
+#[cfg(test)]
+mod tests;

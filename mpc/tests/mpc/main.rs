@@ -19,6 +19,7 @@ mod independence;
 mod preprocessing;
 mod products;
 mod prss_setup;
+mod rounds;
 mod stock;
 mod vectors;
 mod vss;
