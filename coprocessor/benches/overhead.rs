@@ -11,7 +11,10 @@ use tkms_coprocessor::engine::TfheEngine;
 use tkms_coprocessor::measure::{Figure, Setup, measure};
 use tkms_eth::{DigestSigner, LocalKey};
 use tkms_fhe::{Evaluator, PublicKeys};
-use tkms_types::{Cluster, Contracts, CoprocessorSet, GatewayDomain, HostChain, Id, KeyMaterial, Thresholds};
+use tkms_types::{
+    AttesterSet, Cluster, Contracts, CoprocessorSet, GatewayDomain, HeaderTrustKind, HostChain, Id, KeyMaterial,
+    MinFinality, Thresholds,
+};
 
 const ROUNDS: usize = 5;
 
@@ -51,7 +54,11 @@ fn cluster(coprocessor: Address) -> Cluster {
         executor_code_hash: B256::ZERO,
         checkpoint_number: 1,
         checkpoint_hash: B256::ZERO,
+        trust: HeaderTrustKind::Attesters,
+        attesters: AttesterSet { version: 1, quorum: 1, members: vec![coprocessor] },
+        min_finality: MinFinality::Finalized,
         max_anchor_age: 600,
+        max_anchor_lag: 600,
         clock_skew: 10,
         deny_blocks_user_decryption: false,
         coprocessors: CoprocessorSet { version: 1, quorum: 1, members: vec![coprocessor], profiles: Vec::new() },

@@ -3,7 +3,8 @@
 use rand::RngCore as _;
 use std::process::ExitCode;
 use std::sync::Arc;
-use tkms_kms_node::transport::{Inbound, PeerMessage, PeerState, Transport, TransportError};
+use tkms_kms_node::rounds::Stand;
+use tkms_kms_node::transport::{Inbound, PeerMessage, PeerState, RoundFrame, SharedKeys, Transport, TransportError};
 use tkms_kms_node::{Config, Hooks};
 use tkms_types::{Cluster, PartyId, SessionId};
 use tkms_wire::kms;
@@ -40,6 +41,18 @@ impl Transport for Liar {
 
     async fn pull_message(&self, from: PartyId, session: SessionId) -> Result<Option<PeerMessage>, TransportError> {
         self.0.pull_message(from, session).await
+    }
+
+    fn speak(&self, to: PartyId, frame: RoundFrame) -> Result<(), TransportError> {
+        self.0.speak(to, frame)
+    }
+
+    async fn meet(&self, to: PartyId, stand: Stand) -> Result<Stand, TransportError> {
+        self.0.meet(to, stand).await
+    }
+
+    async fn pull_mask_keys(&self, from: PartyId, setup: SessionId) -> Result<Option<SharedKeys>, TransportError> {
+        self.0.pull_mask_keys(from, setup).await
     }
 
     fn peers(&self) -> Vec<PeerState> {
