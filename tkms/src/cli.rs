@@ -52,6 +52,8 @@ pub enum Command {
     UserDecrypt(UserDecryptArgs),
     /// Shows how the nodes are, or where a request stands
     Status(StatusArgs),
+    /// Shows why a node halted a host chain; clears a halt
+    Halt(HaltArgs),
     /// Measures the stages of a decryption on a devnet of its own; adds to target/bench.json
     Bench(DevnetArgs),
 }
@@ -211,6 +213,26 @@ pub struct ServiceArgs {
     /// Stop when standard input closes, for programs that start a service of their own
     #[arg(long)]
     pub until_stdin_closes: bool,
+}
+
+/// A halted host chain.
+#[derive(Args)]
+#[command(after_help = "\
+A node halts a chain when its attesters vouch for two histories. Find out which one is true before you clear the halt: the
+node forgets the newest block with it. The node must not be running.
+
+Example:
+  tkms halt --config node.toml --cluster cluster.json --clear 31337")]
+pub struct HaltArgs {
+    /// The node's configuration file
+    #[arg(long)]
+    pub config: PathBuf,
+    /// Cluster file
+    #[arg(long, default_value = "cluster.json")]
+    pub cluster: PathBuf,
+    /// Chain to serve again
+    #[arg(long)]
+    pub clear: Option<u64>,
 }
 
 /// The deployment a client command talks to.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tkms_types::{Cluster, Node};
 use tkms_wire::kms::kms_client::KmsClient;
-use tkms_wire::kms::{InfoReply, InfoRequest, StockLevel};
+use tkms_wire::kms::{HostStatus, InfoReply, InfoRequest, StockLevel};
 
 /// How long one node or the oracle may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
@@ -56,6 +56,13 @@ fn print_node(node: &Node, answer: &Result<InfoReply>) {
             for stock in &info.stock {
                 println!("         {}; stock of {}: {} of {} items", info.phase, stock.kind, stock.items, stock.target);
             }
+            for host in &info.hosts {
+                let halted = if host.halted.is_empty() { String::new() } else { format!("; HALTED: {}", host.halted) };
+                println!(
+                    "         chain {} by {}: newest block {}{halted}",
+                    host.chain_id, host.trust, host.newest_number
+                );
+            }
             for blame in &info.blamed {
                 println!("         blames party {} ({})", blame.party, blame.step);
             }
@@ -66,6 +73,7 @@ fn print_node(node: &Node, answer: &Result<InfoReply>) {
 
 fn as_json(rows: &[(&Node, Result<InfoReply>)]) -> Value {
     let stock = |stock: &StockLevel| json!({ "kind": stock.kind, "items": stock.items, "target": stock.target });
+    let host = |host: &HostStatus| json!({ "chainId": host.chain_id, "trust": host.trust, "newestBlock": host.newest_number, "halted": host.halted });
     let row = |(node, answer): &(&Node, Result<InfoReply>)| match answer {
         Ok(info) => json!({
             "partyId": node.party_id,
@@ -76,6 +84,7 @@ fn as_json(rows: &[(&Node, Result<InfoReply>)]) -> Value {
             "sessionsRunning": info.sessions_running,
             "requestsWaiting": info.requests_waiting,
             "sessionsComputed": info.sessions_computed,
+            "hosts": info.hosts.iter().map(host).collect::<Vec<_>>(),
             "phase": info.phase,
             "stock": info.stock.iter().map(stock).collect::<Vec<_>>(),
             "blamed": info.blamed.iter().map(|blame| blame.party).collect::<Vec<_>>(),
