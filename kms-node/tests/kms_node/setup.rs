@@ -149,7 +149,7 @@ impl Transport for Garbler {
 async fn a_node_that_garbles_its_frames_is_named_by_all_and_the_others_have_keys() {
     let mut world = world();
     // a frame that cannot be read is silence, and each of thirty rounds is waited for
-    world.preprocess(Preprocessing { round_ms: 500, ..QUICK });
+    world.preprocess(Preprocessing { round_ms: 500, setup_wait_ms: 60_000, ..QUICK });
     world.start(1..=3).await;
     world.start_with(4, Some(Box::new(|real| Arc::new(Garbler(real))))).await;
     all_hold(&world, &[1, 2, 3]).await;

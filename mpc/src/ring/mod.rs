@@ -74,12 +74,14 @@ pub trait Ring:
     /// Appends the encoding: coefficients one after the other, constant first, each little-endian.
     fn write_le(&self, bytes: &mut Vec<u8>);
     /// Reads what [`Self::write_le`] writes; missing bytes are 0.
+    #[inline]
     fn read_le(bytes: &[u8]) -> Self {
         let size = Self::BYTES / DEGREE;
         let mut chunks = bytes.chunks(size);
         Self::from_words(std::array::from_fn(|_| Self::word_from_le(chunks.next().unwrap_or_default())))
     }
     /// sums += weight · words, place by place.
+    #[inline]
     fn add_scaled(sums: &mut [Self], weight: Self, words: &[Self::Word]) {
         for (sum, word) in sums.iter_mut().zip(words) {
             *sum += weight.scale(*word);
@@ -130,6 +132,7 @@ macro_rules! galois_ring {
 
             /// A base-ring value: the constant polynomial.
             #[must_use]
+            #[inline]
             pub const fn constant(value: $word) -> Self {
                 Self([value, 0, 0, 0])
             }
@@ -143,6 +146,7 @@ macro_rules! galois_ring {
             /// Exceptional point of this index: the polynomial whose coefficients are the bits of `index`.
             /// Any two different ones differ by an invertible element.
             #[must_use]
+            #[inline]
             pub const fn exceptional(index: Gf16) -> Self {
                 let bits = index.bits() as $word;
                 Self([bits & 1, (bits >> 1) & 1, (bits >> 2) & 1, (bits >> 3) & 1])
@@ -150,12 +154,14 @@ macro_rules! galois_ring {
 
             /// A party's evaluation point; 0 is the point of the secret and no party's.
             #[must_use]
+            #[inline]
             pub const fn point(party: PartyId) -> Self {
                 Self::exceptional(Gf16::new(party.number()))
             }
 
             /// The image in the residue field of the element divided by 2^`plane`: one bit of each coefficient.
             #[must_use]
+            #[inline]
             pub fn bit_plane(&self, plane: u32) -> Gf16 {
                 let [a, b, c, d] = self.0;
                 let bit = |word: $word, shift: u32| (((word >> plane) & 1) as u8) << shift;
@@ -164,12 +170,14 @@ macro_rules! galois_ring {
 
             /// Product with a base-ring value: one wrapping product per coefficient.
             #[must_use]
+            #[inline]
             pub fn scale(&self, factor: $word) -> Self {
                 Self(self.0.map(|c| c.wrapping_mul(factor)))
             }
 
             /// Product with Xʳ; r < 4 packs blocks.
             #[must_use]
+            #[inline]
             pub fn times_x(&self) -> Self {
                 let [a, b, c, d] = self.0;
                 Self([d.wrapping_neg(), a.wrapping_sub(d), b, c])
@@ -177,6 +185,7 @@ macro_rules! galois_ring {
 
             /// The inverse, if the image in GF(16) is not zero. Time does not depend on the value, only the answer does.
             #[must_use]
+            #[inline]
             pub fn inverse(&self) -> Option<Self> {
                 let residue = self.bit_plane(0);
                 let two = Self::constant(2);
@@ -230,9 +239,11 @@ macro_rules! galois_ring {
             fn image(wide: &Gr128) -> Self {
                 Self(wide.0.map(|word| word as $word))
             }
+            #[inline]
             fn from_words(words: [$word; DEGREE]) -> Self {
                 Self(words)
             }
+            #[inline]
             fn words(&self) -> &[$word; DEGREE] {
                 &self.0
             }
@@ -247,27 +258,34 @@ macro_rules! galois_ring {
                 }
                 <$word>::from_le_bytes(le)
             }
+            #[inline]
             fn exceptional(index: Gf16) -> Self {
                 Self::exceptional(index)
             }
+            #[inline]
             fn bit_plane(&self, plane: u32) -> Gf16 {
                 self.bit_plane(plane)
             }
+            #[inline]
             fn shifted(&self, plane: u32) -> Self {
                 self.scale(1 << plane)
             }
+            #[inline]
             fn scale(&self, factor: $word) -> Self {
                 self.scale(factor)
             }
+            #[inline]
             fn times_x(&self) -> Self {
                 self.times_x()
             }
+            #[inline]
             fn inverse(&self) -> Option<Self> {
                 self.inverse()
             }
             fn random(rng: &mut impl rand::CryptoRng) -> Self {
                 Self::random(rng)
             }
+            #[inline]
             fn write_le(&self, bytes: &mut Vec<u8>) {
                 for word in self.0 {
                     bytes.extend(word.to_le_bytes());
@@ -312,6 +330,7 @@ macro_rules! galois_ring {
                 }
             }
 
+            #[inline]
             fn even_root(v: $word) -> Option<($word, $word)> {
                 if v & 1 == 1 {
                     return None;
@@ -331,6 +350,7 @@ macro_rules! galois_ring {
 
         impl Add for $name {
             type Output = Self;
+            #[inline]
             fn add(self, other: Self) -> Self {
                 let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
                 Self([a.wrapping_add(e), b.wrapping_add(f), c.wrapping_add(g), d.wrapping_add(h)])
@@ -339,6 +359,7 @@ macro_rules! galois_ring {
 
         impl Sub for $name {
             type Output = Self;
+            #[inline]
             fn sub(self, other: Self) -> Self {
                 let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
                 Self([a.wrapping_sub(e), b.wrapping_sub(f), c.wrapping_sub(g), d.wrapping_sub(h)])
@@ -347,18 +368,21 @@ macro_rules! galois_ring {
 
         impl Neg for $name {
             type Output = Self;
+            #[inline]
             fn neg(self) -> Self {
                 Self(self.0.map(<$word>::wrapping_neg))
             }
         }
 
         impl AddAssign for $name {
+            #[inline]
             fn add_assign(&mut self, other: Self) {
                 *self = *self + other;
             }
         }
 
         impl SubAssign for $name {
+            #[inline]
             fn sub_assign(&mut self, other: Self) {
                 *self = *self - other;
             }
@@ -366,6 +390,7 @@ macro_rules! galois_ring {
 
         impl Mul for $name {
             type Output = Self;
+            #[inline]
             fn mul(self, other: Self) -> Self {
                 let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
                 let m = <$word>::wrapping_mul;
