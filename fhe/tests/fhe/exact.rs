@@ -245,8 +245,11 @@ fn committee_of(n: usize, ciphertext: &Ciphertext, number: u64) -> (Vec<u8>, Vec
     (digits[0].clone(), user)
 }
 
+/// A machine with its first step.
+type Started<P> = (P, Step<<P as Machine>::Msg, <P as Machine>::Output>);
+
 /// Delivers everything in order until nobody speaks. One output of each.
-fn in_step<P: Machine>(started: Vec<(P, Step<P::Msg, P::Output>)>) -> Vec<P::Output>
+fn in_step<P: Machine>(started: Vec<Started<P>>) -> Vec<P::Output>
 where
     P::Msg: Clone,
 {
