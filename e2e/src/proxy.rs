@@ -61,10 +61,10 @@ async fn forward(State(shared): State<Shared>, body: Bytes) -> String {
     let mut answer: Value = request.send().await.unwrap().json().await.unwrap();
     let lie = *shared.lie.lock().unwrap();
     match asked["method"].as_str() {
-        Some("eth_getBlockByNumber" | "eth_getBlockByHash") if lie == Lie::Headers => {
-            if answer["result"]["stateRoot"].is_string() {
-                answer["result"]["stateRoot"] = format!("0x{}", "ab".repeat(32)).into();
-            }
+        Some("eth_getBlockByNumber" | "eth_getBlockByHash")
+            if lie == Lie::Headers && answer["result"]["stateRoot"].is_string() =>
+        {
+            answer["result"]["stateRoot"] = format!("0x{}", "ab".repeat(32)).into();
         }
         Some("eth_getProof") if lie == Lie::Proofs => {
             for slot in answer["result"]["storageProof"].as_array_mut().into_iter().flatten() {
