@@ -39,10 +39,10 @@ test: setup ## everything: Foundry tests, then the Rust tests with the end-to-en
 test-web: build ## the demo page in headless Chromium (Debian's, installed if missing)
 	tools/test-web
 
-nightly: setup ## as test, with deep fuzzing of the contracts, a million mutated proofs and every cell of the matrix of operations
+nightly: setup ## as test, with deep fuzzing, a million mutated proofs, 10,000 simulated committees, every cell of the matrix of operations
 	$(FORGE) build
 	FOUNDRY_PROFILE=deep $(FORGE) test
-	MERKLE_ACL_MUTATIONS=1000000 TKMS_FHE_MATRIX=full $(MAKE) test
+	MERKLE_ACL_MUTATIONS=1000000 TKMS_FHE_MATRIX=full TKMS_MPC_RUNS=10000 TKMS_EXACT_CIPHERTEXTS=100000 $(MAKE) test
 
 lint: setup layers tidy ## formatting, clippy, dependency rules, file budgets
 	cargo fmt --all --check
