@@ -280,8 +280,10 @@ async fn behind_a_lying_endpoint_requests_wait_and_nothing_is_released() {
     devnet.restart_service_with("oracle", &[("rpc_url", endpoint.url().as_str())]);
     for lie in [Lie::Headers, Lie::Proofs] {
         endpoint.tell(Lie::None);
-        let (_, handle, _) = value(&devnet, &alice, true).await;
+        let (index, handle, _) = value(&devnet, &alice, false).await;
+        // The grant lies in a block that the oracle sees through the lie only.
         endpoint.tell(lie);
+        send(&alice.provider, alice.probe.publish(vec![index]).into_transaction_request()).await;
         let before = nodes::computed(&devnet).await;
         let job = ask_public(&devnet, &[handle]).await;
         tokio::time::sleep(Duration::from_secs(6)).await;
