@@ -253,7 +253,7 @@ async fn an_invented_state_signed_by_t_attesters_releases_nothing() {
     };
     let liar = sign(&devnet, &unsigned, 1);
     assert!(state_proof(&fake, header.hash, contracts.acl, &[grant.slot()]).await.is_ok());
-    let mut evidence = tkms::evidence::under(&fake, host(&devnet), &[liar.clone()], &facts).await.unwrap();
+    let mut evidence = tkms::evidence::under(&fake, host(&devnet), std::slice::from_ref(&liar), &facts).await.unwrap();
     // One real signature over the invented block, and three real ones over the real block.
     let others = honest.iter().filter(|signed| signed.signer != liar.signer);
     let mut attestations = vec![liar.attestation().unwrap()];
