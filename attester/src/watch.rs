@@ -123,13 +123,15 @@ pub struct Watcher {
 impl Watcher {
     /// Runs until the process ends. What hinders it now is tried again; a halt is not.
     pub async fn run(&self) -> Infallible {
+        let mut halted = None;
         loop {
-            let hindrance = self.round().await.err();
+            let hindrance = match &halted {
+                Some(reason) => Some(Hindrance::Halted(String::clone(reason))),
+                None => self.round().await.err(),
+            };
             if let Some(Hindrance::Halted(reason)) = &hindrance {
-                crate::metrics::halted();
-                if let Err(error) = self.ledger.halt(reason) {
-                    tracing::error!(%error, "the halt could not be written; it holds as long as this process lives");
-                }
+                self.keep_halt(reason);
+                halted = Some(reason.clone());
             }
             let text = hindrance.map(|hindrance| hindrance.to_string());
             if self.health.set(text.clone()) {
@@ -139,6 +141,19 @@ impl Watcher {
                 }
             }
             tokio::time::sleep(self.poll).await;
+        }
+    }
+
+    /// Writes the halt unless it stands on disk; tried again at every look until it does.
+    fn keep_halt(&self, reason: &str) {
+        crate::metrics::halted();
+        let written = match self.ledger.halted() {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => self.ledger.halt(reason),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            tracing::error!(%error, "the halt could not be written; it holds as long as this process lives");
         }
     }
 

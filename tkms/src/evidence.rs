@@ -5,12 +5,16 @@
 use anyhow::{Context as _, Result, ensure};
 use merkle_acl::compact::pool;
 use merkle_acl::{AclLayout, Fact, slots_for};
+use std::time::Duration;
 use tkms_eth::Rpc;
 use tkms_eth::proofs::state_proof;
 use tkms_types::HostChain;
 use tkms_wire::attestation::{JSON_BYTES, LATEST_PATH, PATH, SignedHeader};
 use tkms_wire::evidence::{Attested, Evidence, SlotProof};
 use url::Url;
+
+/// Longest wait for one attester.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
 
 /// What every attester that answers says of the newest block they all signed. A slower one is asked again by the caller.
 ///
@@ -30,10 +34,14 @@ pub async fn attestations(attesters: &[Url]) -> Result<Vec<SignedHeader>> {
 }
 
 async fn get(attester: &Url, path: &str) -> Result<SignedHeader> {
-    let answer = reqwest::get(attester.join(path)?).await?.error_for_status()?;
-    let length = answer.content_length().unwrap_or(0);
-    ensure!(length <= JSON_BYTES as u64, "{attester} answers with {length} bytes");
-    Ok(SignedHeader::from_json(&answer.bytes().await?)?)
+    let client = reqwest::Client::builder().timeout(ANSWER_TIME).build()?;
+    let mut answer = client.get(attester.join(path)?).send().await?.error_for_status()?;
+    let mut json = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        json.extend_from_slice(&chunk);
+        ensure!(json.len() <= JSON_BYTES, "{attester} answers with more than {JSON_BYTES} bytes");
+    }
+    Ok(SignedHeader::from_json(&json)?)
 }
 
 /// Evidence for facts under the block that these attestations name.
