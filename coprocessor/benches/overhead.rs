@@ -80,7 +80,7 @@ fn cluster(coprocessor: Address) -> Cluster {
             public_key_digest: B256::ZERO,
             server_key_digest: B256::ZERO,
             crs_digest: B256::ZERO,
-            decryption: vec!["flood".into()],
+            decryption: vec![tkms_types::transcript::Protocol::Flood],
         },
     }
 }

@@ -102,7 +102,7 @@ impl PeerDesk {
         let (request, _) =
             Request::public(pulled.ok_or("the peer has no request for it")?).map_err(|refusal| refusal.to_string())?;
         let Cluster { context, epoch, key, .. } = &*self.cluster;
-        let of = |digest| session_id(Protocol::Flood, *context, *epoch, key.id, digest);
+        let of = |digest| session_id(Protocol::Flood, *context, *epoch, key.id, digest, 0);
         if !request.materials.iter().any(|material| of(material.digest) == session) {
             return Err("the peer's request does not contain this session".to_owned());
         }

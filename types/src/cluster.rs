@@ -1,6 +1,6 @@
 //! The cluster file: the one root of trust every process starts from (DESIGN.md §6, trust-rules §1).
 
-use crate::transcript::{Transcript, tags};
+use crate::transcript::{Protocol, Transcript, tags};
 use crate::{Committee, CommitteeError, ContextId, EpochId, Handle, HostChain, KeyId, PartyId, Threshold};
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
@@ -82,8 +82,8 @@ pub struct KeyMaterial {
     pub server_key_digest: B256,
     /// The common reference string of input proofs.
     pub crs_digest: B256,
-    /// Decryption protocols in force: `["flood"]`.
-    pub decryption: Vec<String>,
+    /// Decryption protocols the key set has material for; the first is in force.
+    pub decryption: Vec<Protocol>,
 }
 
 /// The file: the cluster and the hash of all of it.
@@ -144,6 +144,12 @@ impl Cluster {
         self.committee.get(party.index())
     }
 
+    /// The decryption protocol in force. Only a checked cluster names one; `flood` stands for none.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.key.decryption.first().copied().unwrap_or(Protocol::Flood)
+    }
+
     /// The record of the chain a handle belongs to.
     #[must_use]
     pub fn chain_of(&self, handle: Handle) -> Option<&HostChain> {
@@ -171,8 +177,12 @@ impl Cluster {
         if u32::try_from(self.gateway.chain_id).is_err() {
             return Err(ClusterError::Field("gateway.chainId", "must fit 32 bits"));
         }
-        if self.key.decryption != ["flood"] {
-            return Err(ClusterError::Field("key.decryption", "this build knows [\"flood\"]"));
+        match self.key.decryption.as_slice() {
+            [] => return Err(ClusterError::Field("key.decryption", "names at least one of \"flood\" and \"exact\"")),
+            [first, rest @ ..] if rest.contains(first) || rest.len() > 1 => {
+                return Err(ClusterError::Field("key.decryption", "names a protocol twice"));
+            }
+            _ => {}
         }
         Ok(())
     }

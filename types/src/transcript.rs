@@ -5,6 +5,7 @@
 
 use crate::{ContextId, EpochId, ExtraData, Handle, HandlePair, KeyId, RequestId, SessionId};
 use alloy_primitives::{Address, B256, Keccak256, keccak256};
+use serde::{Deserialize, Serialize};
 
 /// The table of domain tags.
 pub mod tags {
@@ -116,11 +117,14 @@ impl Transcript {
 }
 
 /// Which protocol decrypts (DESIGN.md D2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum Protocol {
     /// Switch-and-squash with noise flooding.
     Flood = 1,
+    /// Public switch to a small modulus, masked opening, linear rounding.
+    Exact = 2,
 }
 
 /// Identity of a host chain: survives rotation of sets, tells forks and restarted devnets apart.
@@ -191,8 +195,8 @@ pub fn setup_session(context: ContextId, epoch: EpochId, attempt: u64) -> Sessio
     SessionId(Transcript::new(tags::PRSS_SESSION).word(context).word(epoch).u64(attempt).finish())
 }
 
-/// Session of one ciphertext (trust-rules §5). For `flood` output and attempt are 0: public and user requests
-/// share one masked value. `sample_digest` is the node's own hash of the bytes it feeds.
+/// Session of one ciphertext (trust-rules §5), whatever the output: public and user requests share one masked value.
+/// `sample_digest` is the node's own hash of the bytes it feeds. `attempt` is 0 for `flood` and counts masks for `exact`.
 #[must_use]
 pub fn session_id(
     protocol: Protocol,
@@ -200,6 +204,7 @@ pub fn session_id(
     epoch: EpochId,
     key: KeyId,
     sample_digest: B256,
+    attempt: u32,
 ) -> SessionId {
     let hash = Transcript::new(tags::SESSION)
         .u8(protocol as u8)
@@ -208,6 +213,6 @@ pub fn session_id(
         .word(key)
         .word(sample_digest)
         .u8(0)
-        .u32(0);
+        .u32(attempt);
     SessionId(hash.finish())
 }

@@ -102,7 +102,7 @@ fn cluster(nodes: &[SigningKey], coprocessors: CoprocessorSet) -> Cluster {
             public_key_digest: tkms_wire::samples::digest(b"public key"),
             server_key_digest: B256::ZERO,
             crs_digest: tkms_wire::samples::digest(b"crs"),
-            decryption: vec!["flood".into()],
+            decryption: vec![tkms_types::transcript::Protocol::Flood],
         },
     }
 }

@@ -155,7 +155,7 @@ pub fn cluster() -> Cluster {
             public_key_digest: tkms_wire::samples::digest(b"public key"),
             server_key_digest: tkms_wire::samples::digest(b"server key"),
             crs_digest: tkms_wire::samples::digest(b"crs"),
-            decryption: vec!["flood".into()],
+            decryption: vec![tkms_types::transcript::Protocol::Flood],
         },
     }
 }

@@ -59,7 +59,7 @@ impl Engine {
         let session = |attested: Attested| {
             let cluster = &self.parts.cluster;
             let (context, epoch, key) = (cluster.context, cluster.epoch, cluster.key.id);
-            let session = transcript::session_id(Protocol::Flood, context, epoch, key, attested.digest);
+            let session = transcript::session_id(Protocol::Flood, context, epoch, key, attested.digest, 0);
             (attested, session)
         };
         Ok(attested.into_iter().map(|(handle, attested)| (handle, session(attested))).collect())

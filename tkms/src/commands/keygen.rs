@@ -103,7 +103,7 @@ pub fn dealer(args: &KeygenDealerArgs) -> Result<()> {
             public_key_digest: blake3::hash(&set.public_key).as_bytes().into(),
             server_key_digest: blake3::hash(&set.server_key).as_bytes().into(),
             crs_digest: blake3::hash(&set.crs).as_bytes().into(),
-            decryption: vec!["flood".into()],
+            decryption: vec![tkms_types::transcript::Protocol::Flood],
         },
     };
     let records: Vec<NodeRecord> = nodes.into_iter().map(|node| node.keys).collect();

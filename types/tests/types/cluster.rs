@@ -1,6 +1,7 @@
 //! The cluster file: every field is bound by the hash, and every contradiction is named.
 
 use alloy_primitives::{Address, B256};
+use tkms_types::transcript::Protocol;
 use tkms_types::{
     AttesterSet, Cluster, ClusterError, ContextId, Contracts, CoprocessorSet, EpochId, FheType, GatewayDomain, Handle,
     HeaderTrustKind, HostChain, Id, KeyId, KeyMaterial, MinFinality, Node, PartyId, Thresholds,
@@ -32,7 +33,7 @@ pub fn cluster(n: u8) -> Cluster {
             public_key_digest: B256::repeat_byte(1),
             server_key_digest: B256::repeat_byte(2),
             crs_digest: B256::repeat_byte(3),
-            decryption: vec!["flood".into()],
+            decryption: vec![Protocol::Flood],
         },
     }
 }
@@ -170,7 +171,11 @@ fn contradictions_between_chains_are_named() {
     assert_eq!(refused(|c| c.gateway.chain_id = 31337), "gateway.chainId");
     assert_eq!(refused(|c| c.gateway.chain_id = 1 << 32), "gateway.chainId");
     assert_eq!(refused(|c| c.chains[0].checkpoint_number = 0), "chains.checkpointNumber");
-    assert_eq!(refused(|c| c.key.decryption = vec!["exact".into()]), "key.decryption");
+    assert_eq!(refused(|c| c.key.decryption = vec![Protocol::Exact; 2]), "key.decryption");
+    assert_eq!(
+        refused(|c| c.key.decryption = vec![Protocol::Exact, Protocol::Flood, Protocol::Flood]),
+        "key.decryption"
+    );
     assert_eq!(refused(|c| c.key.decryption.clear()), "key.decryption");
     assert!(refused(|c| c.version = 2).contains("version 2"));
 }

@@ -140,12 +140,14 @@ fn a_user_request_is_everything_but_the_signature() {
 fn a_session_is_one_ciphertext_under_one_key_epoch_and_context() {
     let (context, epoch, key) = (ContextId::numbered(1), EpochId::numbered(1), KeyId::numbered(1));
     let digest = B256::repeat_byte(1);
-    let session = session_id(Protocol::Flood, context, epoch, key, digest);
+    let session = session_id(Protocol::Flood, context, epoch, key, digest, 0);
     let others = [
-        session_id(Protocol::Flood, ContextId::numbered(2), epoch, key, digest),
-        session_id(Protocol::Flood, context, EpochId::numbered(2), key, digest),
-        session_id(Protocol::Flood, context, epoch, KeyId::numbered(2), digest),
-        session_id(Protocol::Flood, context, epoch, key, B256::ZERO),
+        session_id(Protocol::Flood, ContextId::numbered(2), epoch, key, digest, 0),
+        session_id(Protocol::Flood, context, EpochId::numbered(2), key, digest, 0),
+        session_id(Protocol::Flood, context, epoch, KeyId::numbered(2), digest, 0),
+        session_id(Protocol::Flood, context, epoch, key, B256::ZERO, 0),
+        session_id(Protocol::Exact, context, epoch, key, digest, 0),
+        session_id(Protocol::Flood, context, epoch, key, digest, 1),
     ];
     assert!(!others.contains(&session));
     let mut fields = keccak256("tkms/decrypt/session/v1").to_vec();

@@ -98,7 +98,7 @@ pub fn cluster_of(nodes: Vec<Node>, host: HostChain) -> Cluster {
             public_key_digest: B256::ZERO,
             server_key_digest: B256::ZERO,
             crs_digest: B256::ZERO,
-            decryption: vec!["flood".to_owned()],
+            decryption: vec![tkms_types::transcript::Protocol::Flood],
         },
     }
 }

@@ -133,7 +133,7 @@ pub fn cluster(node_ports: &[u16]) -> Cluster {
             public_key_digest: digest(PUBLIC_KEY),
             server_key_digest: B256::repeat_byte(11),
             crs_digest: digest(CRS),
-            decryption: vec!["flood".into()],
+            decryption: vec![tkms_types::transcript::Protocol::Flood],
         },
     }
 }
