@@ -7,7 +7,7 @@ use rand::TryRngCore as _;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use tkms_coprocessor::config::{CRS_FILE, PUBLIC_KEY_FILE, SERVER_KEY_FILE};
-use tkms_kms_node::keygen::{DealNames, deal};
+use tkms_kms_node::keygen::{DealNames, KeyBits, deal};
 use tkms_kms_node::keystore::{Keystore, NodeIdentity, NodeRecord, ShareNames, read_passphrase};
 use tkms_types::{Committee, ContextId, EpochId, Id as _, KeyId, KeyMaterial, PartyId};
 use url::Url;
@@ -108,8 +108,10 @@ pub fn dealer(args: &KeygenDealerArgs) -> Result<()> {
     };
     let records: Vec<NodeRecord> = nodes.into_iter().map(|node| node.keys).collect();
     let names = DealNames { key: key.material.id, epoch: key.epoch, context: key.context };
-    let shares = deal(&bits, &records, names, &mut rand::rngs::OsRng.unwrap_err())?;
-    drop(bits);
+    let shares = {
+        let bits = KeyBits { flood: Some(bits), exact: None };
+        deal(&bits, &records, names, &mut rand::rngs::OsRng.unwrap_err())?
+    };
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     for share in &shares {
         create_new(&args.out.join(share_file(share.names.party)), &share.package)?;
