@@ -4,6 +4,7 @@ use crate::signature::SIGNATURE_BYTES;
 use alloy_primitives::B256;
 use alloy_sol_types::SolStruct;
 use serde::{Deserialize, Serialize};
+use tkms_types::transcript::Protocol;
 use tkms_types::{Handle, HostChain, KeyId, typed_data};
 
 /// Signatures under one attestation: no coprocessor set is that large.
@@ -30,6 +31,16 @@ impl TryFrom<u8> for Format {
             2 => Ok(Self::Exact),
             3 => Ok(Self::Ciphertext),
             other => Err(FormatError(other)),
+        }
+    }
+}
+
+/// What a protocol decrypts.
+impl From<Protocol> for Format {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Flood => Self::Flood,
+            Protocol::Exact => Self::Exact,
         }
     }
 }
