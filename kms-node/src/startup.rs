@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 use tkms_mpc::phase::KeyShare;
+use tkms_types::transcript::Protocol;
 use tkms_types::{Cluster, ClusterError, Committee, HeaderTrustKind, HostChain};
+use tkms_wire::{samples, switched};
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,19 @@ pub enum StartError {
     /// The configuration lacks something the cluster file needs.
     #[error("configuration, field {0}")]
     Config(String),
+    /// The key was dealt for the other protocol only.
+    #[error("key.decryption: {0:?} is in force, the key store holds no share of the key for it")]
+    NoShare(Protocol),
+    /// A share of some other key.
+    #[error("the share for {protocol:?} has {found} coefficients, the key in force has {expected}")]
+    Dimension {
+        /// Whose share.
+        protocol: Protocol,
+        /// N of the key of such samples.
+        expected: usize,
+        /// Of the share.
+        found: usize,
+    },
     /// No client can be made for an endpoint.
     #[error("endpoint of host chain {chain_id}: {error}")]
     Endpoint {
@@ -46,7 +61,15 @@ pub enum StartError {
     },
 }
 
-/// The node's identity and its share of the key in force.
+/// Coefficients of the key that a protocol decrypts under.
+const fn dimension(protocol: Protocol) -> usize {
+    match protocol {
+        Protocol::Flood => samples::DIMENSION as usize,
+        Protocol::Exact => switched::DIMENSION as usize,
+    }
+}
+
+/// The node's identity and its share of the key in force, for the protocol in force.
 pub(crate) fn open_keys(config: &Config, cluster: &Cluster) -> Result<(NodeIdentity, KeyShare), StartError> {
     let committee = cluster.size()?;
     let node = cluster.node(config.party).ok_or_else(|| not_a_member(config, committee))?;
@@ -63,8 +86,13 @@ pub(crate) fn open_keys(config: &Config, cluster: &Cluster) -> Result<(NodeIdent
         epoch: cluster.epoch,
         context: cluster.context,
     };
-    let secrets = store.share(&names, &identity)?;
-    Ok((identity, secrets))
+    let protocol = cluster.protocol();
+    let share = store.share(&names, &identity)?.of(protocol).ok_or(StartError::NoShare(protocol))?;
+    let (expected, found) = (dimension(protocol), share.dimension());
+    if found != expected {
+        return Err(StartError::Dimension { protocol, expected, found });
+    }
+    Ok((identity, share))
 }
 
 fn not_a_member(config: &Config, committee: Committee) -> StartError {

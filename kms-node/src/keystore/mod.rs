@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! identity.age                     signing key, TLS key, age identity; under the operator's passphrase
-//! shares/<key id>-<epoch id>.age   key share and mask keys; to the identity's age recipient
+//! shares/<key id>-<epoch id>.age   key shares, one per protocol; to the identity's age recipient
 //! ```
 //! A file appears under its name complete and on disk, or not at all: it is written beside, synced, and linked; a
 //! link never replaces what is there.
@@ -16,11 +16,10 @@ pub(crate) mod share;
 pub use identity::{NodeIdentity, NodeRecord, tls_name};
 pub use lifecycle::KeyState;
 pub use masks::{HeldMasks, MaskNames};
-pub use share::ShareNames;
+pub use share::{KeyShares, ShareNames};
 
 use age::secrecy::SecretString;
 use std::path::{Path, PathBuf};
-use tkms_mpc::phase::KeyShare;
 use zeroize::Zeroizing;
 
 /// Bytes of the longest passphrase file read.
@@ -89,12 +88,12 @@ impl Keystore {
         file::create(&self.share_path(names), package)
     }
 
-    /// Opens the share of a key in an epoch and checks the names inside it.
+    /// Opens the shares of a key in an epoch and checks the names inside it.
     ///
     /// # Errors
     /// [`KeystoreError::Missing`] if there is none, [`KeystoreError::Damaged`] if it is torn, not for this node or
     /// carries other names.
-    pub fn share(&self, names: &ShareNames, identity: &NodeIdentity) -> Result<KeyShare, KeystoreError> {
+    pub fn share(&self, names: &ShareNames, identity: &NodeIdentity) -> Result<KeyShares, KeystoreError> {
         let path = self.share_path(names);
         let sealed = file::read(&path)?;
         let bytes = identity.open_package(&sealed).map_err(|error| opening(&path, &error))?;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::keygen::{DealNames, deal};
+use crate::keygen::{DealError, DealNames, KeyBits, deal};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 use std::sync::LazyLock;
@@ -19,6 +19,11 @@ fn store_with(bytes: &[u8]) -> (tempfile::TempDir, Keystore) {
     let store = Keystore::new(dir.path());
     std::fs::write(store.identity_path(), bytes).unwrap();
     (dir, store)
+}
+
+fn bits(count: usize, seed: u64) -> Zeroizing<Vec<u128>> {
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    Zeroizing::new((0..count).map(|_| u128::from(rng.random::<bool>())).collect())
 }
 
 fn names() -> DealNames {
@@ -71,7 +76,7 @@ fn a_missing_identity_is_named() {
 #[test]
 fn dealt_shares_open_for_their_node_only_and_under_their_names_only() {
     let mut rng = ChaCha20Rng::seed_from_u64(7);
-    let bits = Zeroizing::new((0..64).map(|_| u128::from(rng.random::<bool>())).collect());
+    let bits = KeyBits { flood: Some(bits(64, 1)), exact: None };
     let identities: Vec<_> = (0..4).map(|_| NodeIdentity::generate().unwrap()).collect();
     let records: Vec<_> = identities.iter().map(NodeIdentity::record).collect();
     let dealt = deal(&bits, &records, names(), &mut rng).unwrap();
@@ -80,7 +85,7 @@ fn dealt_shares_open_for_their_node_only_and_under_their_names_only() {
     let first = &dealt[0];
     store.store_share(&first.names, &first.package).unwrap();
     let secrets = store.share(&first.names, &identities[0]).unwrap();
-    assert_eq!(secrets.dimension(), 64);
+    assert!(secrets.exact.is_none() && secrets.flood.as_ref().unwrap().dimension() == 64);
     assert!(format!("{secrets:?}").contains("redacted"), "{secrets:?}");
 
     assert!(matches!(store.share(&first.names, &identities[1]), Err(KeystoreError::Passphrase { .. })));
@@ -98,12 +103,52 @@ fn dealt_shares_open_for_their_node_only_and_under_their_names_only() {
 fn a_deal_to_no_committee_or_of_no_key_is_refused() {
     let mut rng = ChaCha20Rng::seed_from_u64(8);
     let record = NodeIdentity::generate().unwrap().record();
-    let bits = Zeroizing::new(vec![0u128, 1]);
+    let of = |bits: Vec<u128>| KeyBits { flood: None, exact: Some(Zeroizing::new(bits)) };
+    let bits = of(vec![0, 1]);
     assert!(deal(&bits, &vec![record.clone(); 5], names(), &mut rng).is_err());
-    assert!(deal(&Zeroizing::new(vec![2]), std::slice::from_ref(&record), names(), &mut rng).is_err());
+    assert!(deal(&of(vec![2]), std::slice::from_ref(&record), names(), &mut rng).is_err());
+    let nothing = deal(&KeyBits { flood: None, exact: None }, std::slice::from_ref(&record), names(), &mut rng);
+    assert!(matches!(nothing, Err(DealError::Nothing)));
     let stranger = NodeRecord { recipient: "age1nobody".to_owned(), ..record };
     assert!(deal(&bits, &[stranger], names(), &mut rng).is_err());
     assert_eq!(Committee::new(5).unwrap_err().to_string(), "a committee has 1, 4, 7, 10 or 13 members, not 5");
+}
+
+#[test]
+fn a_package_holds_the_shares_of_one_protocol_or_of_both_and_no_other_bytes() {
+    let names = ShareNames {
+        committee: Committee::new(1).unwrap(),
+        party: tkms_types::PartyId::new(1).unwrap(),
+        key: KeyId::numbered(1),
+        epoch: EpochId::numbered(1),
+        context: ContextId::numbered(1),
+    };
+    let mut rng = ChaCha20Rng::seed_from_u64(9);
+    let mut share = |count| {
+        let dealt = tkms_mpc::phase::KeyShare::deal(&bits(count, 3), names.committee, &mut rng);
+        dealt.unwrap().pop()
+    };
+    let both = KeyShares { flood: share(8), exact: share(4) };
+    let bytes = share::to_secret_bytes(&both, &names);
+    let read = |bytes: &[u8]| share::from_secret_bytes(bytes, &names);
+    let back = read(&bytes).unwrap();
+    assert_eq!(back.flood.as_ref().map(tkms_mpc::phase::KeyShare::dimension), Some(8));
+    assert_eq!(back.of(tkms_types::transcript::Protocol::Exact).unwrap().dimension(), 4);
+    let only = share::to_secret_bytes(&KeyShares { flood: None, exact: both.exact }, &names);
+    assert!(read(&only).unwrap().flood.is_none());
+
+    let header = 10 + 3 * 32;
+    let twice = [&only[..], &only[header..]].concat();
+    let backwards = [&only[..], &bytes[header..bytes.len() - only.len() + header]].concat();
+    let mut unknown = only.to_vec();
+    unknown[header] = 3;
+    for wrong in [&only[..header], &bytes[..bytes.len() - 1], &twice, &backwards, &unknown, &bytes[1..]] {
+        assert!(read(wrong).is_err());
+    }
+    let mut old = bytes.to_vec();
+    old[7] = 2;
+    let why = read(&old).unwrap_err();
+    assert!(why.contains("version 2") && why.contains("deal the key again"), "{why}");
 }
 
 #[test]

@@ -70,3 +70,23 @@ async fn a_wrong_passphrase_stops_the_start() {
     std::fs::write(&world.config(1).passphrase_file, "something else\n").unwrap();
     assert!(refusal(&world, world.config(1), world.cluster.clone()).await.contains("wrong passphrase"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_node_without_a_share_for_the_protocol_in_force_does_not_start() {
+    use tkms_kms_node::keygen::{DealNames, KeyBits, deal};
+    use tkms_kms_node::keystore::{Keystore, read_passphrase};
+    use tkms_types::transcript::Protocol;
+    let world = World::new(1);
+    let (config, epoch) = (world.config(1), EpochId::numbered(7));
+    let keystore = Keystore::new(&config.data_dir);
+    let identity = keystore.identity(&read_passphrase(&config.passphrase_file).unwrap()).unwrap();
+    let mut cluster = world.cluster.clone();
+    (cluster.epoch, cluster.key.decryption) = (epoch, vec![Protocol::Exact]);
+    let names = DealNames { key: cluster.key.id, epoch, context: cluster.context };
+    let bits = KeyBits { flood: Some(world.lwe_key.clone()), exact: None };
+    let mut rng = <rand_chacha::ChaCha20Rng as rand::SeedableRng>::seed_from_u64(6);
+    let dealt = deal(&bits, &[identity.record()], names, &mut rng).unwrap();
+    keystore.store_share(&dealt[0].names, &dealt[0].package).unwrap();
+    let message = refusal(&world, config, cluster).await;
+    assert!(message.contains("Exact is in force") && message.contains("no share"), "{message}");
+}

@@ -2,8 +2,8 @@
 
 use super::chain::InMemoryChain;
 use super::evidence::attested;
-use super::lwe::{encrypt, insecure_key};
-use super::{address_of, cluster_of, host, key_id, material, public_request};
+use super::lwe::{encrypt, encrypt_switched, insecure_exact_key, insecure_key};
+use super::{address_of, cluster_of, host, key_id, material_of, public_request};
 use age::secrecy::SecretString;
 use alloy_primitives::{Address, B256, U256};
 use object_store::memory::InMemory;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tkms_kms_node::clock::Clock;
 use tkms_kms_node::config::Config;
 use tkms_kms_node::fetch::ObjectSource;
-use tkms_kms_node::keygen::{DealNames, deal};
+use tkms_kms_node::keygen::{DealNames, KeyBits, deal};
 use tkms_kms_node::keystore::{HeldMasks, Keystore, MaskNames, NodeIdentity};
 use tkms_kms_node::node::WrapTransport;
 use tkms_kms_node::policy::facts;
@@ -27,13 +27,14 @@ use tkms_kms_node::request::{Ask, Request};
 use tkms_kms_node::stock::Preprocessing;
 use tkms_kms_node::{Hooks, Node};
 use tkms_mpc::prss::PrssKeys;
+use tkms_types::transcript::Protocol;
 use tkms_types::{
     Cluster, Committee, ContextId, EpochId, Handle, Id as _, MinFinality, PublicRequest, SessionId, UserRequest,
 };
 use tkms_wire::evidence::Evidence;
 use tkms_wire::kms::kms_client::KmsClient;
 use tkms_wire::kms::{self, Reply, reply};
-use tkms_wire::material::Material;
+use tkms_wire::material::{Format, Material};
 use tkms_wire::request::Call;
 use tkms_wire::samples::digest;
 use tonic::transport::Channel;
@@ -50,6 +51,7 @@ pub struct World {
     pub cluster: Cluster,
     pub chain: InMemoryChain,
     pub lwe_key: Zeroizing<Vec<u128>>,
+    pub exact_key: Zeroizing<Vec<u128>>,
     pub store: Arc<InMemory>,
     /// Gone with the world.
     _dirs: Vec<TempDir>,
@@ -102,10 +104,13 @@ impl World {
         let dirs: Vec<_> = (0..n).map(|_| tempfile::tempdir().unwrap()).collect();
         let identities: Vec<_> = (0..n).map(|_| NodeIdentity::generate().unwrap()).collect();
         let records: Vec<_> = identities.iter().map(NodeIdentity::record).collect();
-        let lwe_key = insecure_key(1);
+        let (lwe_key, exact_key) = (insecure_key(1), insecure_exact_key(3));
         let names = DealNames { key: key_id(), epoch: EpochId::numbered(1), context: ContextId::numbered(1) };
         let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(2);
-        let dealt = deal(&lwe_key, &records, names, &mut rng).unwrap();
+        let dealt = {
+            let bits = KeyBits { flood: Some(lwe_key.clone()), exact: Some(exact_key.clone()) };
+            deal(&bits, &records, names, &mut rng).unwrap()
+        };
         let passphrase = SecretString::from(PASSPHRASE.to_owned());
         std::thread::scope(|scope| {
             for ((dir, identity), share) in dirs.iter().zip(&identities).zip(&dealt) {
@@ -134,6 +139,7 @@ impl World {
             cluster,
             chain,
             lwe_key,
+            exact_key,
             store: Arc::new(InMemory::new()),
             _dirs: dirs,
             configs,
@@ -141,6 +147,12 @@ impl World {
             nodes: BTreeMap::new(),
             ahead: Arc::default(),
         }
+    }
+
+    /// The key is decrypted by `exact` on nodes started from now on.
+    pub fn exact(mut self) -> Self {
+        self.cluster.key.decryption = vec![Protocol::Exact, Protocol::Flood];
+        self
     }
 
     /// Time passes for all nodes.
@@ -221,10 +233,14 @@ impl World {
 
     /// Encrypts a value, stores its samples, and names them as the coprocessor does.
     pub async fn ciphertext(&self, handle: Handle, value: u64) -> Material {
-        let bytes = encrypt(&self.lwe_key, handle.check().unwrap(), value, u64::from(handle.0[0]));
+        let (kind, seed) = (handle.check().unwrap(), u64::from(handle.0[0]));
+        let (format, bytes) = match self.cluster.protocol() {
+            Protocol::Flood => (Format::Flood, encrypt(&self.lwe_key, kind, value, seed)),
+            Protocol::Exact => (Format::Exact, encrypt_switched(&self.exact_key, kind, value, seed)),
+        };
         let named = digest(&bytes);
         self.store.put(&Path::from(format!("{named:x}")), PutPayload::from(bytes)).await.unwrap();
-        material(handle, named, &self.cluster.chains[0])
+        material_of(format, handle, named, &self.cluster.chains[0])
     }
 
     pub async fn client(&self, party: usize) -> KmsClient<Channel> {

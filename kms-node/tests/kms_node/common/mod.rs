@@ -18,6 +18,7 @@ use tkms_types::{
 use tkms_wire::material::{Format, Material, material_digest};
 use tkms_wire::samples::SampleList;
 use tkms_wire::signature::{address, sign};
+use tkms_wire::switched::SwitchedList;
 
 pub const CHAIN_ID: u64 = 31337;
 pub const PROFILE: B256 = B256::repeat_byte(0x77);
@@ -123,16 +124,24 @@ pub async fn public_ciphertext(world: &cluster::World, handle: Handle, value: u6
     (handle, material)
 }
 
-/// What the coprocessor says about a handle's bytes.
+/// What the coprocessor says about a handle's bytes for `flood`.
 pub fn material(handle: Handle, digest: B256, host: &HostChain) -> Material {
+    material_of(Format::Flood, handle, digest, host)
+}
+
+/// What the coprocessor says about a handle's bytes.
+pub fn material_of(format: Format, handle: Handle, digest: B256, host: &HostChain) -> Material {
     let kind = handle.check().unwrap_or(FheType::Bool);
     let unsigned = Material {
         handle,
         key_id: key_id(),
-        format: Format::Flood,
+        format,
         profile: PROFILE,
         digest,
-        size: SampleList::encoded_len(kind) as u64,
+        size: match format {
+            Format::Exact => SwitchedList::encoded_len(kind) as u64,
+            _ => SampleList::encoded_len(kind) as u64,
+        },
         signatures: Vec::new(),
     };
     signed(unsigned, host, &[coprocessor()])
