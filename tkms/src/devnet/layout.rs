@@ -22,14 +22,14 @@ impl Layout {
         self.dir.join(format!("keys-{nodes}"))
     }
 
-    /// Public material and share packages for these protocols, in the second form: without mask keys, which the nodes make
-    /// themselves.
+    /// Public material and share packages for these protocols, in the third form: they name the protocols, and mask keys the
+    /// nodes make themselves.
     #[must_use]
     pub fn dealt(&self, nodes: usize, decryption: Decryption) -> PathBuf {
         self.keys(nodes).join(match decryption {
-            Decryption::Flood => "dealt-2",
-            Decryption::Exact => "dealt-2-exact",
-            Decryption::Both => "dealt-2-both",
+            Decryption::Flood => "dealt-3",
+            Decryption::Exact => "dealt-3-exact",
+            Decryption::Both => "dealt-3-both",
         })
     }
 
