@@ -6,6 +6,8 @@ SHELL := bash
 
 CARGO_DENY_VERSION := 0.18.4
 FORGE = tools/forge
+# What `make devnet` and `make demo` decrypt with: flood, exact, or both (key material for both, flood in force)
+DECRYPTION = flood
 
 .PHONY: help setup build demo devnet test test-web nightly lint fmt bench layers tidy
 
@@ -25,16 +27,17 @@ build: setup ## compiles contracts and programs (20 minutes on two cores the fir
 	cargo build --release --workspace --lib --bins --test types
 
 demo: build ## a confidential token on a devnet of its own: mint, transfer, both decryptions, a node killed
-	target/release/tkms demo --dir target/demo --port-base 19545
+	target/release/tkms demo --dir target/demo --port-base 19545 --decryption $(DECRYPTION)
 
 devnet: build ## Anvil, contracts, four nodes, coprocessor and oracle; stays up until Ctrl-C
-	target/release/tkms devnet
+	target/release/tkms devnet --decryption $(DECRYPTION)
 
-test: setup ## everything: Foundry tests, then the Rust tests with the end-to-end ones
+test: setup ## everything: Foundry tests, then the Rust tests with the end-to-end ones, which run in both modes of decryption
 	$(FORGE) build
 	$(FORGE) test
 	cargo build --release --workspace --all-targets
 	cargo test --release --workspace --no-fail-fast
+	TKMS_DECRYPTION=exact cargo test --release --workspace --no-fail-fast --test e2e -- --skip shares::
 
 test-web: build ## the demo page in headless Chromium (Debian's, installed if missing)
 	tools/test-web
@@ -58,6 +61,7 @@ fmt: setup ## formats Rust and Solidity
 bench: build ## criterion benches and the table of stages; figures go to target/bench.json
 	cargo bench --workspace
 	target/release/tkms bench --dir target/demo --port-base 19545
+	target/release/tkms bench --dir target/demo --port-base 19545 --decryption exact
 
 layers: ## fails if a pure crate depends on something it must not
 	tools/layers

@@ -18,6 +18,8 @@ pub struct Attester {
     gateway: GatewayDomain,
     /// The key samples are under.
     pub key: KeyId,
+    /// What the protocol in force decrypts.
+    pub format: Format,
     /// Arithmetic, library and parameters that made the bytes.
     pub profile: B256,
 }
@@ -31,7 +33,8 @@ impl Attester {
             chain: chain.clone(),
             gateway: cluster.gateway,
             key: cluster.key.id,
-            profile: profile_of(arithmetic),
+            format: cluster.protocol().into(),
+            profile: profile_of(cluster.protocol(), arithmetic),
         }
     }
 
@@ -50,7 +53,7 @@ impl Attester {
         let statement = Material {
             handle,
             key_id: self.key,
-            format: Format::Flood,
+            format: self.format,
             profile: self.profile,
             digest: object.digest,
             size: object.size,

@@ -8,11 +8,12 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use std::num::NonZeroUsize;
 use tkms_fhe::{
     BinaryOp, Ciphertext, CiphertextError, EvalError, Evaluator, InputContext, InputError, Operand, PublicKeys,
-    UnaryOp, params,
+    SwitchError, UnaryOp, params,
 };
-use tkms_types::transcript::{Transcript, tags};
+use tkms_types::transcript::{Protocol, Transcript, tags};
 use tkms_types::{FheType, Handle, HandleError, KeyId};
 use tkms_wire::samples::{SampleList, SamplesError};
+use tkms_wire::switched::SwitchedList;
 
 /// Computes on stored ciphertexts. Calls block for milliseconds to minutes, may use every core and may run side by side.
 /// Equal arguments give equal bytes, so a call that a crash lost can be repeated.
@@ -23,11 +24,11 @@ pub trait Engine: Send + Sync + 'static {
     /// [`EngineError`]; repeating the call gives the same one.
     fn compute(&self, operation: &Operation, operands: &[Bytes]) -> Result<Vec<u8>, EngineError>;
 
-    /// Encoded sample list of a stored ciphertext.
+    /// Encoded sample list of a stored ciphertext, as the protocol in force decrypts it.
     ///
     /// # Errors
     /// [`EngineError`]; repeating the call gives the same one.
-    fn squash(&self, key: KeyId, kind: FheType, ciphertext: &[u8]) -> Result<Vec<u8>, EngineError>;
+    fn samples(&self, key: KeyId, kind: FheType, ciphertext: &[u8]) -> Result<Vec<u8>, EngineError>;
 
     /// Checks the proof of an encrypted input and gives type and stored form of each value.
     ///
@@ -56,7 +57,10 @@ pub enum EngineError {
     /// The library returned another number of samples than the type has.
     #[error(transparent)]
     Samples(#[from] SamplesError),
-    /// The ciphertext to squash is stored in another form than its handle says.
+    /// A ciphertext that cleaning does not make fit for `exact`.
+    #[error(transparent)]
+    Switch(#[from] SwitchError),
+    /// The ciphertext to be decrypted is stored in another form than its handle says.
     #[error("the stored ciphertext cannot be read: {0}")]
     Stored(CiphertextError),
     /// The result has another type than its handle.
@@ -80,16 +84,23 @@ pub struct TfheEngine {
     evaluator: Evaluator,
     keys: PublicKeys,
     pool: ThreadPool,
+    protocol: Protocol,
 }
 
 impl TfheEngine {
-    /// From loaded keys. `threads` is part of the profile, see [`arithmetic`].
+    /// From loaded keys, for `flood`. `threads` is part of the profile, see [`arithmetic`].
     ///
     /// # Errors
     /// If the threads cannot be started.
     pub fn new(evaluator: Evaluator, keys: PublicKeys, threads: NonZeroUsize) -> Result<Self, ThreadPoolBuildError> {
         let pool = ThreadPoolBuilder::new().num_threads(threads.get()).build()?;
-        Ok(Self { evaluator, keys, pool })
+        Ok(Self { evaluator, keys, pool, protocol: Protocol::Flood })
+    }
+
+    /// The same where this protocol is in force.
+    #[must_use]
+    pub fn for_protocol(self, protocol: Protocol) -> Self {
+        Self { protocol, ..self }
     }
 
     /// What clients encrypt with.
@@ -104,6 +115,18 @@ impl TfheEngine {
     /// [`EngineError`].
     pub fn evaluate(&self, operation: &Operation, operands: &[Ciphertext]) -> Result<Ciphertext, EngineError> {
         self.pool.install(|| self.evaluate_here(operation, operands))
+    }
+
+    /// The bytes that are kept. Under `exact` they are clean, so that whoever has them gets the samples by integer arithmetic.
+    fn stored(&self, value: &Ciphertext) -> Vec<u8> {
+        match self.protocol {
+            Protocol::Flood => value.to_bytes(),
+            Protocol::Exact => self.clean(value).to_bytes(),
+        }
+    }
+
+    fn clean(&self, value: &Ciphertext) -> Ciphertext {
+        self.pool.install(|| self.evaluator.clean(value))
     }
 
     fn evaluate_here(&self, operation: &Operation, operands: &[Ciphertext]) -> Result<Ciphertext, EngineError> {
@@ -143,21 +166,33 @@ impl Engine for TfheEngine {
         });
         let result = self.evaluate(operation, &operands.collect::<Result<Vec<_>, _>>()?)?;
         if result.kind() == operation.kind {
-            Ok(result.to_bytes())
+            Ok(self.stored(&result))
         } else {
             Err(EngineError::Kind { expected: operation.kind, found: result.kind() })
         }
     }
 
-    fn squash(&self, key: KeyId, kind: FheType, ciphertext: &[u8]) -> Result<Vec<u8>, EngineError> {
+    fn samples(&self, key: KeyId, kind: FheType, ciphertext: &[u8]) -> Result<Vec<u8>, EngineError> {
         let ciphertext = Ciphertext::parse(kind, ciphertext).map_err(EngineError::Stored)?;
-        let samples = self.pool.install(|| self.evaluator.squash(&ciphertext))?;
-        Ok(SampleList::new(key, kind, samples.words)?.encode())
+        match self.protocol {
+            Protocol::Flood => {
+                let samples = self.pool.install(|| self.evaluator.squash(&ciphertext))?;
+                Ok(SampleList::new(key, kind, samples.words)?.encode())
+            }
+            Protocol::Exact => {
+                let samples = match ciphertext.switch() {
+                    // stored while another protocol was in force
+                    Err(SwitchError::Unclean { .. }) => self.clean(&ciphertext).switch()?,
+                    Ok(samples) => samples,
+                };
+                Ok(SwitchedList::new(key, kind, samples.words)?.encode())
+            }
+        }
     }
 
     fn verify_input(&self, list: &[u8], context: &InputContext) -> Result<Vec<(FheType, Vec<u8>)>, InputError> {
         let values = self.pool.install(|| self.evaluator.verify_input(&self.keys, list, context))?;
-        Ok(values.into_iter().map(|value| (value.kind(), value.to_bytes())).collect())
+        Ok(values.into_iter().map(|value| (value.kind(), self.stored(&value))).collect())
     }
 }
 
@@ -168,19 +203,23 @@ pub fn arithmetic(threads: NonZeroUsize) -> String {
     format!("{}, {threads} threads", tkms_fhe::arithmetic())
 }
 
-/// The profile under which digests are attested: coprocessors with equal profiles make equal bytes.
+/// The profile under which digests are attested: coprocessors with equal profiles make equal bytes. Switching is the same on
+/// every machine, but what is switched is not, so the profile for `exact` names both.
 #[must_use]
-pub fn profile_of(arithmetic: &str) -> B256 {
-    Transcript::new(tags::PROFILE)
+pub fn profile_of(protocol: Protocol, arithmetic: &str) -> B256 {
+    let stored = Transcript::new(tags::PROFILE)
         .bytes(arithmetic.as_bytes())
         .bytes(params::LIBRARY.as_bytes())
         .bytes(params::NAME.as_bytes())
-        .bytes(params::FORM.as_bytes())
-        .finish()
+        .bytes(params::FORM.as_bytes());
+    match protocol {
+        Protocol::Flood => stored.finish(),
+        Protocol::Exact => stored.bytes(params::SWITCH_ARITHMETIC.as_bytes()).finish(),
+    }
 }
 
 /// Profile of this machine with a thread for each core, for the cluster file.
 #[must_use]
-pub fn local_profile() -> B256 {
-    profile_of(&arithmetic(cores()))
+pub fn local_profile(protocol: Protocol) -> B256 {
+    profile_of(protocol, &arithmetic(cores()))
 }

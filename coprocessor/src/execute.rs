@@ -135,7 +135,7 @@ impl Worker {
         let kind = handle.check().map_err(EngineError::from)?;
         let bytes = self.objects.get(ciphertext).await?;
         let (engine, key) = (Arc::clone(&self.engine), self.attester.key);
-        let samples = tokio::task::spawn_blocking(move || engine.squash(key, kind, &bytes)).await??;
+        let samples = tokio::task::spawn_blocking(move || engine.samples(key, kind, &bytes)).await??;
         let object = self.objects.put(samples).await?;
         let material = Material { object, signature: self.attester.samples(handle, object)? };
         Ok(self.store.run(move |store| store.squashed(handle, &material)).await?)

@@ -87,7 +87,7 @@ pub async fn run(config: Config, cluster: Cluster, shutdown: impl Future<Output 
     let files = PublicFiles::load(&config.key_dir, &cluster.key)?;
     let attester = Attester::new(signer, &cluster, &chain, &engine::arithmetic(config.threads()));
     let identity = Identity { host: chain.host_id(), key: cluster.key.id };
-    let store = Arc::new(Store::open(&config.data_dir, identity, attester.profile)?);
+    let store = Arc::new(Store::open(&config.data_dir, identity, attester.format, attester.profile)?);
     let objects = Objects::open(config.store_url.as_ref(), config.s3.as_ref(), &config.data_dir.join("objects"))?;
     let service = Service { config, cluster, chain, store, objects, attester, files, progress: Progress::default() };
     tokio::select! {
@@ -129,7 +129,7 @@ impl Service {
         let rpc = tkms_eth::connect(&self.config.rpc_url)?;
         startup::check_chain(&rpc, &self.cluster, &self.chain, self.attester.address(), &self.progress).await?;
         self.progress.enter(Phase::LoadingKeys("server key"));
-        let engine = Arc::new(startup::engine(&self.config, &self.files, &self.cluster.key).await?);
+        let engine = Arc::new(startup::engine(&self.config, &self.files, &self.cluster).await?);
         let worker = Worker {
             store: Arc::clone(&self.store),
             objects: self.objects.clone(),

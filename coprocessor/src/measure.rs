@@ -130,7 +130,7 @@ impl Subject {
         let attester = Attester::new(signer, &cluster, &chain, "measured");
         let identity = Identity { host: chain.host_id(), key: cluster.key.id };
         let worker = Worker {
-            store: Arc::new(Store::open(&directory, identity, attester.profile)?),
+            store: Arc::new(Store::open(&directory, identity, attester.format, attester.profile)?),
             objects: Objects::open(None, None, &directory.join("objects"))?,
             engine: Arc::clone(&engine) as Arc<dyn Engine>,
             attester,

@@ -23,7 +23,6 @@ use std::sync::{Arc, OnceLock};
 use tkms_types::Handle;
 use tkms_types::limits::INPUT_BYTES;
 use tkms_wire::coprocessor::{AttestedMaterial, Failure, InputRequest, MaterialReply};
-use tkms_wire::material::Format;
 use tkms_wire::relayer::Hex;
 use tokio::sync::Semaphore;
 use tower_http::cors::{Any, CorsLayer};
@@ -216,9 +215,9 @@ fn reply(api: &Api, handle: Handle, state: HandleState) -> Result<Json<MaterialR
 
 fn attested(api: &Api, handle: Handle, material: Material) -> AttestedMaterial {
     let Object { digest, size } = material.object;
-    let (key_id, profile) = (api.attester.key, api.attester.profile);
+    let Attester { key: key_id, format, profile, .. } = api.attester;
     let signature = Hex(material.signature);
-    AttestedMaterial { handle, key_id, format: Format::Flood, profile, digest, size, signature }
+    AttestedMaterial { handle, key_id, format, profile, digest, size, signature }
 }
 
 async fn object(State(api): State<Api>, Path(digest): Path<String>) -> Result<Response, Error> {

@@ -15,6 +15,7 @@ use tkms_eth::bindings::{IInputVerifier, Links};
 use tkms_eth::proofs::{ProofError, header_by_number};
 use tkms_eth::{LocalKey, Rpc, RpcError, SignerError, view};
 use tkms_fhe::{Evaluator, KeyError, PublicKeys};
+use tkms_types::transcript::Protocol;
 use tkms_types::{Cluster, HostChain, KeyMaterial};
 use zeroize::Zeroizing;
 
@@ -64,6 +65,12 @@ pub enum StartError {
         found: B256,
         /// Of the cluster file.
         expected: B256,
+    },
+    /// The key set is for `exact` alone, the cluster file has `flood` in force.
+    #[error("{path} cannot squash, which `flood` in the cluster file's key.decryption needs")]
+    NoSquashKey {
+        /// The file.
+        path: PathBuf,
     },
     /// A key file with the right digest that cannot be used.
     #[error(transparent)]
@@ -123,7 +130,7 @@ pub fn chain<'c>(config: &Config, cluster: &'c Cluster, signer: Address) -> Resu
         return Err(StartError::Differs { field, expected, who, found: signer.to_string() });
     }
     let arithmetic = arithmetic(config.threads());
-    let profile = profile_of(&arithmetic);
+    let profile = profile_of(cluster.protocol(), &arithmetic);
     if !set.profiles.contains(&profile) {
         let (field, expected) = ("chains.coprocessors.profiles", format!("{:?}", set.profiles));
         let found = format!("{profile} ({arithmetic})");
@@ -167,16 +174,20 @@ impl PublicFiles {
     }
 }
 
-/// Loads the evaluation keys: several seconds.
+/// Loads the evaluation keys: several seconds, one without squash key.
 ///
 /// # Errors
-/// [`StartError`].
-pub async fn engine(config: &Config, files: &PublicFiles, key: &KeyMaterial) -> Result<TfheEngine, StartError> {
-    let (path, files, expected) = (config.key_dir.join(SERVER_KEY_FILE), files.clone(), key.server_key_digest);
-    let threads = config.threads();
+/// [`StartError`], also for a key that cannot make what the protocol in force decrypts.
+pub async fn engine(config: &Config, files: &PublicFiles, cluster: &Cluster) -> Result<TfheEngine, StartError> {
+    let (path, files, expected) = (config.key_dir.join(SERVER_KEY_FILE), files.clone(), cluster.key.server_key_digest);
+    let (threads, protocol) = (config.threads(), cluster.protocol());
     tokio::task::spawn_blocking(move || {
         let keys = PublicKeys::parse(&files.public_key, &files.crs)?;
-        Ok(TfheEngine::new(evaluator(&path, expected)?, keys, threads)?)
+        let evaluator = evaluator(&path, expected)?;
+        if protocol == Protocol::Flood && !evaluator.can_squash() {
+            return Err(StartError::NoSquashKey { path });
+        }
+        Ok(TfheEngine::new(evaluator, keys, threads)?.for_protocol(protocol))
     })
     .await?
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use tables::{Names, Tables};
 use tasks::Class;
 use tkms_types::{Handle, KeyId};
+use tkms_wire::material::Format;
 
 /// Version of the tables below. A newer database is refused.
 const SCHEMA: u32 = 1;
@@ -210,15 +211,15 @@ pub enum Asked {
 }
 
 impl Store {
-    /// Opens or makes the database in `directory`. Samples are attested under `profile`; those of another profile stay
+    /// Opens or makes the database in `directory`. Samples are attested under `format` and `profile`; those of others stay
     /// but do not count.
     ///
     /// # Errors
     /// [`StoreError`], also if the database is newer or of another deployment.
-    pub fn open(directory: &Path, identity: Identity, profile: B256) -> Result<Self, StoreError> {
+    pub fn open(directory: &Path, identity: Identity, format: Format, profile: B256) -> Result<Self, StoreError> {
         std::fs::create_dir_all(directory).map_err(|error| StoreError::Directory { path: directory.into(), error })?;
         let database = Database::create(directory.join("coprocessor.redb"))?;
-        let store = Self { database, names: Names { key: identity.key, profile } };
+        let store = Self { database, names: Names { key: identity.key, format, profile } };
         store.write(|tables| tables.adopt(identity))?;
         Ok(store)
     }

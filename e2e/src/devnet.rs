@@ -1,6 +1,6 @@
 //! A devnet as a user starts it: `tkms devnet`, its deployment file, its processes by pid.
 
-use crate::{program, root};
+use crate::{decryption, directory, program, root};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub struct Devnet {
 }
 
 impl Devnet {
-    /// Starts one in `target/e2e/<name>` at the first free ports from `port_base`; key material of an earlier run of the
+    /// Starts one in its [`directory`] at the first free ports from `port_base`; key material of an earlier run of the
     /// same name is used again.
     #[must_use]
     pub fn start(name: &str, port_base: u16, nodes: u8) -> Self {
@@ -35,7 +35,7 @@ impl Devnet {
     #[must_use]
     pub fn start_with(name: &str, port_base: u16, nodes: u8, arguments: &[&str]) -> Self {
         let port_base = free_ports(port_base);
-        let dir = root().join("target/e2e").join(name);
+        let dir = directory(name);
         std::fs::create_dir_all(&dir).unwrap();
         let deployment = dir.join("deployment.json");
         if deployment.exists() {
@@ -44,7 +44,7 @@ impl Devnet {
         let log = std::fs::File::create(dir.join("devnet.log")).unwrap();
         let mut main = Command::new(program("tkms"))
             .args(["devnet", "--until-stdin-closes", "--port-base", &port_base.to_string()])
-            .args(["--nodes", &nodes.to_string()])
+            .args(["--nodes", &nodes.to_string(), "--decryption", &decryption().to_string()])
             .args(arguments)
             .arg("--dir")
             .arg(&dir)
@@ -80,7 +80,7 @@ impl Devnet {
 
     /// Copies the keys of another devnet for the one of this name, unless it has its own: making them takes a minute.
     pub fn take_keys(keys: &Path, name: &str) {
-        let dir = root().join("target/e2e").join(name);
+        let dir = directory(name);
         if !dir.join(keys.file_name().unwrap()).exists() {
             std::fs::create_dir_all(&dir).unwrap();
             let copied = Command::new("cp").arg("-r").arg(keys).arg(&dir).status().unwrap();

@@ -19,11 +19,39 @@ pub mod proxy;
 pub mod relayer;
 
 use std::path::PathBuf;
+use tkms::cli::Decryption;
+use tkms_types::transcript::Protocol;
 
 /// Root of the checkout.
 #[must_use]
 pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("e2e lies in the checkout").into()
+}
+
+/// What the devnets under test decrypt with: named by `TKMS_DECRYPTION`, `flood` if nothing is.
+#[must_use]
+pub fn decryption() -> Decryption {
+    match std::env::var("TKMS_DECRYPTION").as_deref() {
+        Ok("exact") => Decryption::Exact,
+        Ok("flood") | Err(std::env::VarError::NotPresent) => Decryption::Flood,
+        other => panic!("TKMS_DECRYPTION is {other:?}; flood or exact"),
+    }
+}
+
+/// The protocol in force on them.
+#[must_use]
+pub fn protocol() -> Protocol {
+    decryption().protocols()[0]
+}
+
+/// Directory of a devnet of this name: those of different protocols do not meet.
+#[must_use]
+pub fn directory(name: &str) -> PathBuf {
+    let name = match decryption() {
+        Decryption::Flood => name.to_owned(),
+        other => format!("{name}-{other}"),
+    };
+    root().join("target/e2e").join(name)
 }
 
 /// Where a program built in this run lies: beside the test's own `deps` directory.

@@ -28,12 +28,19 @@ impl fmt::Debug for Samples {
 }
 
 impl Evaluator {
+    /// Whether the key set has what [`Evaluator::squash`] needs.
+    #[must_use]
+    pub fn can_squash(&self) -> bool {
+        self.key.noise_squashing_key().is_some()
+    }
+
     /// Squashes a ciphertext: some 0.2 s of one core for each block, blocks in parallel. The same key and ciphertext
     /// give the same words on machines with equal [`arithmetic`]. A trivial ciphertext gives samples with zero masks
     /// and no noise.
     ///
     /// # Errors
-    /// [`EvalError::Library`] if the library refuses the ciphertext.
+    /// [`EvalError::NoSquashKey`] for a key set for `exact` alone, [`EvalError::Library`] if the library refuses the
+    /// ciphertext.
     pub fn squash(&self, ciphertext: &Ciphertext) -> Result<Samples, EvalError> {
         let squash_key = self.key.noise_squashing_key().ok_or(EvalError::NoSquashKey)?;
         let kind = ciphertext.kind();

@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tkms_types::{
-    GatewayDomain, Handle, HostChain,
+    Cluster, GatewayDomain, Handle, HostChain,
     typed_data::{CiphertextVerification, input_domain, recover},
 };
 use tkms_wire::coprocessor::{Failure, InputAnswer, InputRequest, MaterialReply};
@@ -32,6 +32,8 @@ pub struct Coprocessors {
     urls: Vec<Url>,
     chain: HostChain,
     gateway: GatewayDomain,
+    /// What the protocol in force decrypts.
+    format: Format,
     calls: Semaphore,
 }
 
@@ -97,12 +99,13 @@ impl Coprocessors {
     ///
     /// # Errors
     /// The HTTP client's.
-    pub fn new(urls: Vec<Url>, chain: HostChain, gateway: GatewayDomain) -> Result<Self, reqwest::Error> {
+    pub fn new(urls: Vec<Url>, chain: HostChain, cluster: &Cluster) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(3)).build()?;
-        Ok(Self { http, urls, chain, gateway, calls: Semaphore::new(CALLS_IN_FLIGHT) })
+        let (gateway, format) = (cluster.gateway, cluster.protocol().into());
+        Ok(Self { http, urls, chain, gateway, format, calls: Semaphore::new(CALLS_IN_FLIGHT) })
     }
 
-    /// Asks every coprocessor to have the handle squashed and looks what is there. Idempotent.
+    /// Asks every coprocessor for the samples that the protocol in force decrypts and looks what is there. Idempotent.
     pub async fn ask_material(&self, handle: Handle) -> Look {
         let path = format!("v1/materials/{}", handle.0);
         let replies =
@@ -111,13 +114,20 @@ impl Coprocessors {
         let mut why = String::from("no coprocessor is configured");
         for reply in replies {
             match reply {
+                Ok(MaterialReply::Ready { material }) if material.format != self.format => {
+                    why = format!(
+                        "material of format {}, in force is {}",
+                        u8::from(material.format),
+                        u8::from(self.format)
+                    );
+                }
                 Ok(MaterialReply::Ready { material }) => match self.attested(handle, material.to_material()) {
                     Some((material, signer)) => merge(&mut found, material, signer),
                     None => why = "material without a valid signature of a coprocessor of the set".into(),
                 },
                 Ok(MaterialReply::Unknown) => why = "no coprocessor has seen this handle yet".into(),
                 Ok(MaterialReply::Computing) => why = "the ciphertext is being computed".into(),
-                Ok(MaterialReply::Squashing) => why = "the ciphertext is being squashed".into(),
+                Ok(MaterialReply::Squashing) => why = "the samples of the ciphertext are being made".into(),
                 Err(error) => why = error.to_string(),
             }
         }
@@ -129,7 +139,7 @@ impl Coprocessors {
     }
 
     fn attested(&self, handle: Handle, material: Option<Material>) -> Option<(Material, Address)> {
-        let material = material.filter(|material| material.handle == handle && material.format == Format::Flood)?;
+        let material = material.filter(|material| material.handle == handle)?;
         let signer = recover(material_digest(&material, &self.chain), material.signatures.first()?)?;
         let set = &self.chain.coprocessors;
         (set.members.contains(&signer) && set.profiles.contains(&material.profile)).then_some((material, signer))

@@ -189,7 +189,7 @@ fn hosts(config: &Config, cluster: &Cluster, store: &Arc<Store>) -> Result<BTree
     let host = |host: &HostConfig| {
         let chain = cluster.chains.iter().find(|chain| chain.chain_id == host.chain_id);
         let chain = chain.ok_or(Error::UnknownChain(host.chain_id))?.clone();
-        let coprocessors = Coprocessors::new(host.coprocessor_urls.clone(), chain.clone(), cluster.gateway)?;
+        let coprocessors = Coprocessors::new(host.coprocessor_urls.clone(), chain.clone(), cluster)?;
         let rpc = tkms_eth::connect(&host.rpc_url)?;
         let attesters = attesters(host, &chain)?;
         let prover = Arc::new(Prover::new(chain.clone(), rpc.clone(), store.clone(), attesters));

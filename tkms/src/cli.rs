@@ -2,7 +2,9 @@
 
 use alloy_primitives::{Address, B256};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::fmt;
 use std::path::PathBuf;
+use tkms_types::transcript::Protocol;
 use url::Url;
 
 /// Threshold KMS for fhEVM: one program for everybody who runs or uses it.
@@ -42,7 +44,7 @@ pub enum Command {
     Oracle(ServiceArgs),
     /// Runs an attester: signs which blocks a host validator's own node calls final
     Attester(ServiceArgs),
-    /// Runs a coprocessor: evaluates FHE operations, verifies inputs, squashes
+    /// Runs a coprocessor: evaluates FHE operations, verifies inputs, makes the samples that nodes decrypt
     Coprocessor(ServiceArgs),
     /// Encrypts a value for a contract; prints handle and input proof
     Encrypt(EncryptArgs),
@@ -55,7 +57,7 @@ pub enum Command {
     /// Shows why a node halted a host chain; clears a halt
     Halt(HaltArgs),
     /// Measures the stages of a decryption on a devnet of its own; adds to target/bench.json
-    Bench(DevnetArgs),
+    Bench(BenchArgs),
 }
 
 /// Where and how large a devnet is.
@@ -64,6 +66,7 @@ pub enum Command {
 Examples:
   tkms devnet --port-base 19000
   tkms devnet --nodes 1        centralised mode: one machine holds the key
+  tkms devnet --decryption exact
 
 Ports: base Anvil, +1 relayer, +2 coprocessor, +3 … +6 attesters, +7 demo page, +10·i node i (+1 its peers, +2 its health).
 The directory holds keys (kept for the next start), logs, cluster.json and deployment.json.")]
@@ -77,6 +80,9 @@ pub struct DevnetArgs {
     /// Size of the committee: 1, 4, 7, 10 or 13
     #[arg(long, default_value_t = 4)]
     pub nodes: u8,
+    /// How ciphertexts are decrypted
+    #[arg(long, value_enum, default_value_t)]
+    pub decryption: Decryption,
     /// Root of the checkout, where the compiled contracts and Anvil are
     #[arg(long, default_value = ".")]
     pub root: PathBuf,
@@ -86,6 +92,67 @@ pub struct DevnetArgs {
     /// Stop when standard input closes, for programs that start a devnet of their own
     #[arg(long)]
     pub until_stdin_closes: bool,
+}
+
+/// What is measured.
+#[derive(Args, Clone)]
+#[command(after_help = "\
+Examples:
+  tkms bench
+  tkms bench --decryption exact
+  tkms bench --decryption exact --values 100000    so many that they last a minute: exact.sustained_per_s")]
+pub struct BenchArgs {
+    /// The devnet
+    #[command(flatten)]
+    pub devnet: DevnetArgs,
+    /// With `exact` in force: values decrypted with 100 requests in flight; each takes 0.2 MB of disk
+    #[arg(long, default_value_t = 3200)]
+    pub values: u32,
+}
+
+/// Which decryption protocols a key set is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Decryption {
+    /// Squashed samples and noise flooding
+    #[default]
+    Flood,
+    /// Switched samples and preprocessed masks: a fifth of the server key
+    Exact,
+    /// Key material for both, `flood` in force
+    Both,
+}
+
+impl Decryption {
+    /// The protocols, the one in force first.
+    #[must_use]
+    pub fn protocols(self) -> Vec<Protocol> {
+        match self {
+            Self::Flood => vec![Protocol::Flood],
+            Self::Exact => vec![Protocol::Exact],
+            Self::Both => vec![Protocol::Flood, Protocol::Exact],
+        }
+    }
+}
+
+impl From<Decryption> for tkms_fhe::Decryption {
+    fn from(decryption: Decryption) -> Self {
+        match decryption {
+            Decryption::Flood => Self::Flood,
+            Decryption::Exact => Self::Exact,
+            Decryption::Both => Self::Both,
+        }
+    }
+}
+
+/// As on the command line.
+impl fmt::Display for Decryption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Flood => "flood",
+            Self::Exact => "exact",
+            Self::Both => "both",
+        })
+    }
 }
 
 /// Deployment on a chain.
@@ -182,6 +249,9 @@ pub struct KeygenDealerArgs {
     /// Number of the key: its id is this under the key tag
     #[arg(long, default_value_t = 1)]
     pub key_number: u64,
+    /// How ciphertexts will be decrypted
+    #[arg(long, value_enum, default_value_t)]
+    pub decryption: Decryption,
 }
 
 /// A share for a node's key store.

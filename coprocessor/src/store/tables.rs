@@ -43,12 +43,13 @@ const REASON_BYTES: usize = 512;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names {
     pub key: KeyId,
+    pub format: Format,
     pub profile: B256,
 }
 
 impl Names {
     pub(super) fn material(&self, handle: Handle) -> MaterialKey {
-        (handle.0.0, self.key.bytes().0, Format::Flood.into(), self.profile.0)
+        (handle.0.0, self.key.bytes().0, self.format.into(), self.profile.0)
     }
 }
 

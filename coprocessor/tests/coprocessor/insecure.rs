@@ -15,11 +15,13 @@ use tkms_coprocessor::operation::{Expression, Operation, Right};
 use tkms_coprocessor::store::{HandleState, Identity, Store};
 use tkms_eth::LocalKey;
 use tkms_fhe::{BinaryOp, InputContext, InputError};
+use tkms_types::transcript::Protocol;
 use tkms_types::{
     AttesterSet, Cluster, Contracts, CoprocessorSet, FheType, GatewayDomain, Handle, HeaderTrustKind, HostChain, Id,
     KeyId, KeyMaterial, MinFinality, Thresholds,
 };
 use tkms_wire::samples::{BLOCK_WORDS, SampleList};
+use tkms_wire::switched::SwitchedList;
 use tokio::sync::Notify;
 
 pub const CHAIN: u64 = 31337;
@@ -40,6 +42,18 @@ pub struct InsecureEngine {
     pub most: AtomicUsize,
     /// Computations wait until so many run at once, or [`GATE_TIME`] is over.
     pub gate: AtomicUsize,
+    /// Makes samples for `exact`.
+    pub exact: bool,
+}
+
+/// Samples without mask or error whose digits are the value's.
+fn switched(kind: FheType, ciphertext: &[u8]) -> Vec<u16> {
+    let mut words = vec![0; kind.squashed_blocks() * tkms_wire::switched::BLOCK_WORDS];
+    for (i, block) in words.chunks_exact_mut(tkms_wire::switched::BLOCK_WORDS).enumerate() {
+        let digit = (ciphertext[i / 2] >> (4 * (i % 2))) & 15;
+        *block.last_mut().unwrap() = (u16::from(digit) << 10) + 256;
+    }
+    words
 }
 
 /// How long a computation waits for others to run beside it.
@@ -77,8 +91,11 @@ impl Engine for InsecureEngine {
         Ok(result.to_le_bytes_vec())
     }
 
-    fn squash(&self, key: KeyId, kind: FheType, ciphertext: &[u8]) -> Result<Vec<u8>, EngineError> {
+    fn samples(&self, key: KeyId, kind: FheType, ciphertext: &[u8]) -> Result<Vec<u8>, EngineError> {
         self.squashed.fetch_add(1, Ordering::SeqCst);
+        if self.exact {
+            return Ok(SwitchedList::new(key, kind, switched(kind, ciphertext))?.encode());
+        }
         let mut words = vec![0; kind.squashed_blocks() * BLOCK_WORDS];
         for (i, block) in words.chunks_exact_mut(BLOCK_WORDS).enumerate() {
             let digit = (ciphertext[i / 2] >> (4 * (i % 2))) & 15;
@@ -132,7 +149,7 @@ pub fn chain() -> HostChain {
             version: 1,
             quorum: 1,
             members: vec![tkms_eth::DigestSigner::address(&signer())],
-            profiles: vec![tkms_coprocessor::local_profile()],
+            profiles: vec![tkms_coprocessor::local_profile(Protocol::Flood)],
         },
     }
 }
@@ -155,13 +172,25 @@ pub fn cluster() -> Cluster {
             public_key_digest: tkms_wire::samples::digest(b"public key"),
             server_key_digest: tkms_wire::samples::digest(b"server key"),
             crs_digest: tkms_wire::samples::digest(b"crs"),
-            decryption: vec![tkms_types::transcript::Protocol::Flood],
+            decryption: vec![Protocol::Flood],
         },
     }
 }
 
+/// A deployment where this protocol is in force.
+pub fn cluster_for(protocol: Protocol) -> Cluster {
+    let mut cluster = cluster();
+    cluster.key.decryption = vec![protocol];
+    cluster.chains[0].coprocessors.profiles = vec![tkms_coprocessor::local_profile(protocol)];
+    cluster
+}
+
 pub fn attester() -> Attester {
-    Attester::new(Arc::new(signer()), &cluster(), &chain(), ARITHMETIC)
+    attester_for(Protocol::Flood)
+}
+
+pub fn attester_for(protocol: Protocol) -> Attester {
+    Attester::new(Arc::new(signer()), &cluster_for(protocol), &chain(), ARITHMETIC)
 }
 
 pub fn identity() -> Identity {
@@ -169,16 +198,25 @@ pub fn identity() -> Identity {
 }
 
 pub fn open(directory: &Path) -> Arc<Store> {
-    Arc::new(Store::open(directory, identity(), attester().profile).unwrap())
+    open_for(Protocol::Flood, directory)
+}
+
+pub fn open_for(protocol: Protocol, directory: &Path) -> Arc<Store> {
+    let attester = attester_for(protocol);
+    Arc::new(Store::open(directory, identity(), attester.format, attester.profile).unwrap())
 }
 
 pub fn worker(directory: &Path) -> (Worker, Arc<InsecureEngine>) {
-    let engine = Arc::new(InsecureEngine::default());
+    worker_for(Protocol::Flood, directory)
+}
+
+pub fn worker_for(protocol: Protocol, directory: &Path) -> (Worker, Arc<InsecureEngine>) {
+    let engine = Arc::new(InsecureEngine { exact: protocol == Protocol::Exact, ..InsecureEngine::default() });
     let worker = Worker {
-        store: open(directory),
+        store: open_for(protocol, directory),
         objects: Objects::open(None, None, &directory.join("objects")).unwrap(),
         engine: engine.clone(),
-        attester: attester(),
+        attester: attester_for(protocol),
         wake: Arc::new(Notify::new()),
         workers: WORKERS,
     };

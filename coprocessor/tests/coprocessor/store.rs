@@ -7,6 +7,7 @@ use tkms_coprocessor::operation::Expression;
 use tkms_coprocessor::store::{Action, Asked, HandleState, Identity, Material, Store, StoreError, Task};
 use tkms_fhe::BinaryOp;
 use tkms_types::Id;
+use tkms_wire::material::Format;
 
 fn object(number: u8) -> Object {
     Object { digest: B256::repeat_byte(number), size: 32 }
@@ -187,7 +188,7 @@ fn one_name_is_never_signed_with_two_digests() {
 }
 
 #[test]
-fn samples_of_another_profile_do_not_count() {
+fn samples_of_another_profile_or_format_do_not_count() {
     let directory = tempfile::tempdir().unwrap();
     {
         let store = open(directory.path());
@@ -196,8 +197,13 @@ fn samples_of_another_profile_do_not_count() {
         store.computed(handle(1), object(1)).unwrap();
         store.squashed(handle(1), &material(1)).unwrap();
     }
-    let store = Store::open(directory.path(), identity(), B256::repeat_byte(9)).unwrap();
+    let store = Store::open(directory.path(), identity(), Format::Flood, B256::repeat_byte(9)).unwrap();
     assert_eq!(store.state(handle(1)).unwrap(), HandleState::Computed);
+    drop(store);
+    let store = Store::open(directory.path(), identity(), Format::Exact, attester().profile).unwrap();
+    assert_eq!(store.state(handle(1)).unwrap(), HandleState::Computed);
+    drop(store);
+    assert_eq!(open(directory.path()).state(handle(1)).unwrap(), HandleState::Ready(material(1)), "and none is lost");
 }
 
 #[test]
@@ -205,7 +211,7 @@ fn a_database_of_another_deployment_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     drop(open(directory.path()));
     for other in [Identity { host: B256::ZERO, ..identity() }, Identity { key: Id::numbered(2), ..identity() }] {
-        let refused = Store::open(directory.path(), other, attester().profile);
+        let refused = Store::open(directory.path(), other, Format::Flood, attester().profile);
         assert!(matches!(refused, Err(StoreError::OtherDeployment { .. })), "{refused:?}");
     }
 }
@@ -220,7 +226,7 @@ fn a_database_of_a_newer_program_is_refused() {
     transaction.open_table(meta).unwrap().insert("schema", b"2".as_slice()).unwrap();
     transaction.commit().unwrap();
     drop(database);
-    let refused = Store::open(directory.path(), identity(), attester().profile);
+    let refused = Store::open(directory.path(), identity(), Format::Flood, attester().profile);
     assert!(matches!(refused, Err(StoreError::Newer { .. })), "{refused:?}");
 }
 

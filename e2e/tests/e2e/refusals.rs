@@ -11,10 +11,13 @@ use tkms_e2e::devnet::Devnet;
 use tkms_e2e::evidence::{prove_public, prove_user};
 use tkms_e2e::nodes::{self, assert_all_refused};
 use tkms_eth::LocalKey;
+use tkms_types::transcript::Protocol;
 use tkms_types::{Handle, HandlePair, PublicRequest, UserRequest};
 use tkms_wire::kms::{State, reply::Outcome};
-use tkms_wire::material::Material;
+use tkms_wire::material::{Format, Material};
 use tkms_wire::request::Call;
+use tkms_wire::samples::SampleList;
+use tkms_wire::switched::SwitchedList;
 
 const SEED: u64 = 4;
 /// Long enough for a grant that exists to become final, so that a refusal is the last word.
@@ -132,6 +135,29 @@ async fn the_bytes_of_another_handle_are_refused() {
         let replies = nodes::public_decrypt(&devnet, &(&call).into()).await;
         assert_all_refused(&replies, "MaterialQuorum");
     }
+    assert_eq!(nodes::computed(&devnet).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn samples_are_those_of_the_protocol_in_force_and_others_are_refused() {
+    let devnet = devnet().await;
+    let alice = Actor::new(&devnet, 5).await;
+    let receipt = send(&alice.provider, alice.probe.makeRandomUint64(0).into_transaction_request()).await;
+    let (index, handle) = Actor::made(&receipt)[0];
+    send(&alice.provider, alice.probe.publish(vec![index]).into_transaction_request()).await;
+    let material = nodes::material(&devnet, Handle(handle)).await;
+    nodes::wait_until_attested(&devnet, &alice).await;
+    let object = devnet.dir().join("run/coprocessor/objects").join(format!("{:x}", material.digest));
+    let bytes = std::fs::read(object).unwrap();
+    let (switched, other) = match tkms_e2e::protocol() {
+        Protocol::Flood => (SampleList::parse(&bytes).is_err(), Format::Exact),
+        Protocol::Exact => (SwitchedList::parse(&bytes).is_ok(), Format::Flood),
+    };
+    assert_eq!((switched, material.format), (material.format == Format::Exact, tkms_e2e::protocol().into()));
+    let before = nodes::computed(&devnet).await;
+    let mut call = public_call(Handle(handle), Material { format: other, ..material });
+    prove_public(&devnet, &mut call).await;
+    assert_all_refused(&nodes::public_decrypt(&devnet, &(&call).into()).await, "MaterialMissing");
     assert_eq!(nodes::computed(&devnet).await, before);
 }
 

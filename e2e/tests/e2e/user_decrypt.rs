@@ -9,10 +9,12 @@ use tkms_e2e::actors::{Actor, send};
 use tkms_e2e::devnet::Devnet;
 use tkms_e2e::nodes;
 use tkms_eth::LocalKey;
+use tkms_types::transcript::Protocol;
 use tkms_types::{FheType, Handle, HandlePair, Plaintext, typed_data};
 use tkms_wire::kms::reply::Outcome;
 use tkms_wire::request::Call;
 use tkms_wire::seal::{Expected, open};
+use tkms_wire::user_payload::Body;
 
 fn client(devnet: &Devnet) -> Client {
     let trust = Trust::from_cluster(&devnet.cluster, devnet.deployment.chain_id).unwrap();
@@ -127,7 +129,7 @@ async fn a_public_value_comes_with_a_proof_that_the_contract_accepts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_ciphertext_asked_ten_times_shows_one_masked_value() {
+async fn the_same_ciphertext_asked_ten_times_shows_one_sharing() {
     let devnet = devnet().await;
     let alice = Actor::new(&devnet, 7).await;
     send(&alice.provider, alice.probe.makeRandomUint64(0).into_transaction_request()).await;
@@ -161,5 +163,13 @@ async fn the_same_ciphertext_asked_ten_times_shows_one_masked_value() {
         }
         shares.push(bodies);
     }
-    assert!(shares.iter().all(|bodies| *bodies == shares[0]), "two answers differ: their mean would shed the mask");
+    assert!(shares.iter().all(|bodies| *bodies == shares[0]), "two answers differ: together they say more than one");
+    // Under `flood` the mask fills the words; under `exact` a share says nothing below the message's five bits.
+    let words = shares[0].iter().flatten().flat_map(|body| match body {
+        Body::Threshold(elements) => elements.as_flattened(),
+        Body::Central(_) => panic!("a committee of four sends shares"),
+    });
+    let bare = words.filter(|word| **word << 5 == 0).count();
+    let of = shares[0].len() * Body::elements(FheType::Uint64) * 4;
+    assert_eq!(bare, if tkms_e2e::protocol() == Protocol::Exact { of } else { 0 });
 }

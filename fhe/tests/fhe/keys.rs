@@ -52,6 +52,7 @@ fn a_key_set_for_exact_alone_is_small_and_does_everything_but_squash() {
     let samples = sum.switch().unwrap();
     let (opened, _) = crate::exact::open(&samples, dealt.stored_key.unwrap().bits());
     assert!(opened == plaintext(FheType::Uint8, U256::from(0x6b)));
+    assert!(!evaluator.can_squash() && fixture().evaluator.can_squash());
     assert!(matches!(evaluator.squash(&sum), Err(EvalError::NoSquashKey)));
 }
 

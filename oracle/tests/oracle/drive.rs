@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tkms_types::FheType;
+use tkms_types::transcript::Protocol;
 use tkms_wire::kms::{RefusalClass, State};
 use tkms_wire::relayer::UserDecryptRequest;
 
@@ -179,6 +180,26 @@ async fn ciphertext_not_yet_computed_is_waited_for_without_troubling_nodes() {
         assert_ne!(status["detail"], "", "says why");
         assert_eq!(setup.nodes[0].calls.load(Ordering::Relaxed), 0);
         setup.coprocessor.mood(Mood::Ready);
+        right(&setup, &job).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn samples_of_a_protocol_that_is_not_in_force_are_not_sent_to_nodes() {
+    for (old, new) in [(Protocol::Flood, Protocol::Exact), (Protocol::Exact, Protocol::Flood)] {
+        let mut setup = Setup::new().await;
+        setup.change(|cluster| cluster.key.decryption = vec![old]);
+        setup.coprocessor.join(setup.cluster.clone());
+        setup.change(|cluster| cluster.key.decryption = vec![new]);
+        setup.start().await;
+        let job = setup.job(PUBLIC, &public(1)).await;
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        let status = setup.status(&job).await;
+        assert_eq!(status["state"], "waiting-ciphertext", "{status}");
+        let why = format!("material of format {}, in force is {}", old as u8, new as u8);
+        assert_eq!(status["detail"], why, "{status}");
+        assert_eq!(setup.nodes[0].calls.load(Ordering::Relaxed), 0);
+        setup.coprocessor.join(setup.cluster.clone());
         right(&setup, &job).await;
     }
 }

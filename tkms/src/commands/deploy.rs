@@ -132,7 +132,12 @@ fn cluster(
                 version: 1,
                 quorum: u16::try_from(plan.coprocessor_threshold)?,
                 members: plan.coprocessor_signers.clone(),
-                profiles: vec![tkms_coprocessor::local_profile()],
+                profiles: key
+                    .material
+                    .decryption
+                    .iter()
+                    .map(|protocol| tkms_coprocessor::local_profile(*protocol))
+                    .collect(),
             },
         }],
         gateway: plan.gateway,

@@ -1,6 +1,6 @@
 //! `tkms devnet`.
 
-use crate::cli::DevnetArgs;
+use crate::cli::{Decryption, DevnetArgs};
 use crate::devnet::{Devnet, Progress};
 use anyhow::Result;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub async fn run(args: &DevnetArgs) -> Result<()> {
         started = start(args) => started?,
         () = &mut stop => return Ok(()),
     };
-    introduce(&devnet);
+    introduce(&devnet, args.decryption);
     loop {
         tokio::select! {
             () = &mut stop => break,
@@ -42,9 +42,10 @@ pub async fn start(args: &DevnetArgs) -> Result<Devnet> {
     Devnet::start(args, &Progress::new(&say)).await
 }
 
-fn introduce(devnet: &Devnet) {
+fn introduce(devnet: &Devnet, decryption: Decryption) {
     let deployment = &devnet.deployment;
     println!("\n  host chain   {}  (chain id {})", deployment.host_rpc_url, deployment.chain_id);
+    println!("  decryption   {}", decryption);
     println!("  relayer      {}", deployment.relayer_url);
     println!("  demo page    {}", deployment.demo_url);
     for node in &deployment.nodes {

@@ -90,9 +90,12 @@ pub fn dealer(args: &KeygenDealerArgs) -> Result<()> {
         "TRUSTED SETUP: this process sees the whole key while it runs; only shares and public material are written."
     );
     let start = std::time::Instant::now();
-    let set = tkms_fhe::deal(&mut |step| println!("  {:5.1} s  {step}", start.elapsed().as_secs_f32()))?;
-    let mut bits = Zeroizing::new(Vec::with_capacity(set.squash_key.bits().len()));
-    bits.extend(set.squash_key.bits().iter().map(|bit| u128::from(*bit)));
+    let progress = &mut |step| println!("  {:5.1} s  {step}", start.elapsed().as_secs_f32());
+    let set = tkms_fhe::deal_for(args.decryption.into(), progress)?;
+    let secret = KeyBits {
+        flood: set.squash_key.as_ref().map(|key| widened(key.bits())),
+        exact: set.stored_key.as_ref().map(|key| widened(key.bits())),
+    };
     println!("  {:5.1} s  shares", start.elapsed().as_secs_f32());
     let key = DealtKey {
         committee: Committee::new(nodes.len())?,
@@ -103,15 +106,13 @@ pub fn dealer(args: &KeygenDealerArgs) -> Result<()> {
             public_key_digest: blake3::hash(&set.public_key).as_bytes().into(),
             server_key_digest: blake3::hash(&set.server_key).as_bytes().into(),
             crs_digest: blake3::hash(&set.crs).as_bytes().into(),
-            decryption: vec![tkms_types::transcript::Protocol::Flood],
+            decryption: args.decryption.protocols(),
         },
     };
     let records: Vec<NodeRecord> = nodes.into_iter().map(|node| node.keys).collect();
     let names = DealNames { key: key.material.id, epoch: key.epoch, context: key.context };
-    let shares = {
-        let bits = KeyBits { flood: Some(bits), exact: None };
-        deal(&bits, &records, names, &mut rand::rngs::OsRng.unwrap_err())?
-    };
+    let shares = deal(&secret, &records, names, &mut rand::rngs::OsRng.unwrap_err())?;
+    drop(secret);
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     for share in &shares {
         create_new(&args.out.join(share_file(share.names.party)), &share.package)?;
@@ -123,6 +124,13 @@ pub fn dealer(args: &KeygenDealerArgs) -> Result<()> {
     write_json(&key_file, &key)?;
     println!("  {:5.1} s  done: {}", start.elapsed().as_secs_f32(), args.out.display());
     Ok(())
+}
+
+/// Bits of a key as the committee's ring takes them.
+fn widened(bits: &[u64]) -> Zeroizing<Vec<u128>> {
+    let mut words = Zeroizing::new(Vec::with_capacity(bits.len()));
+    words.extend(bits.iter().map(|bit| u128::from(*bit)));
+    words
 }
 
 /// `tkms keygen import`.

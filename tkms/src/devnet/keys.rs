@@ -1,7 +1,7 @@
 //! Keys of a devnet: made once, by the commands operators use, and kept for the next start.
 
 use super::{Layout, Ports, Progress, local_url};
-use crate::cli::DevnetArgs;
+use crate::cli::{Decryption, DevnetArgs};
 use crate::commands::keygen::{KEY_FILE, NODE_FILE, share_file};
 use crate::files::{create_secret, replace};
 use alloy_primitives::hex;
@@ -46,13 +46,13 @@ pub async fn prepare(
     program: &Path,
     layout: &Layout,
     committee: Committee,
-    ports: Ports,
+    args: &DevnetArgs,
     progress: &Progress<'_>,
 ) -> Result<Keys> {
     let dir = layout.keys(committee.size());
     std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
     let keys = Keys {
-        dealt: layout.dealt(committee.size()),
+        dealt: layout.dealt(committee.size(), args.decryption),
         passphrase: dir.join("passphrase"),
         coprocessor: dir.join("coprocessor.key"),
         attesters: (1..=super::ATTESTERS).map(|number| dir.join(format!("attester-{number}.key"))).collect(),
@@ -66,16 +66,17 @@ pub async fn prepare(
             create_secret(file, Zeroizing::new(hex::encode(secret.as_slice())).as_bytes())?;
         }
     }
-    identities(program, &keys, ports, progress).await?;
+    identities(program, &keys, Ports(args.port_base), progress).await?;
     if !keys.dealt.join(KEY_FILE).exists() {
         if keys.dealt.exists() {
             // Without its last file a dealing was cut short: nobody has used any of it.
             std::fs::remove_dir_all(&keys.dealt).with_context(|| keys.dealt.display().to_string())?;
         }
-        progress.tell("key set by the trusted dealer, once (about a minute)");
-        let out = keys.dealt.display().to_string();
-        let mut arguments = vec!["keygen".to_owned(), "dealer".to_owned(), "--out".to_owned(), out];
-        arguments.extend(keys.records());
+        let long = if args.decryption == Decryption::Exact { "ten seconds" } else { "a minute" };
+        progress.tell(&format!("key set for {} by the trusted dealer, once (about {long})", args.decryption));
+        let (out, decryption) = (keys.dealt.display().to_string(), args.decryption.to_string());
+        let arguments = ["keygen", "dealer", "--decryption", &decryption, "--out", &out].map(str::to_owned);
+        let arguments: Vec<String> = arguments.into_iter().chain(keys.records()).collect();
         run(program, &arguments).await?;
     }
     import(program, layout, &keys).await?;

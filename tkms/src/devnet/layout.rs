@@ -1,5 +1,6 @@
 //! Where a devnet keeps things, and which ports it uses.
 
+use crate::cli::Decryption;
 use std::path::{Path, PathBuf};
 use tkms_types::PartyId;
 
@@ -21,10 +22,15 @@ impl Layout {
         self.dir.join(format!("keys-{nodes}"))
     }
 
-    /// Public material and share packages, in the second form: without mask keys, which the nodes make themselves.
+    /// Public material and share packages for these protocols, in the third form: they name the protocols, and mask keys the
+    /// nodes make themselves.
     #[must_use]
-    pub fn dealt(&self, nodes: usize) -> PathBuf {
-        self.keys(nodes).join("dealt-2")
+    pub fn dealt(&self, nodes: usize, decryption: Decryption) -> PathBuf {
+        self.keys(nodes).join(match decryption {
+            Decryption::Flood => "dealt-3",
+            Decryption::Exact => "dealt-3-exact",
+            Decryption::Both => "dealt-3-both",
+        })
     }
 
     /// Data of the processes; removed at start, because Anvil begins a new chain.

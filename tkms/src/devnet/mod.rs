@@ -75,7 +75,7 @@ impl Devnet {
         std::fs::create_dir_all(layout.run()).with_context(|| layout.run().display().to_string())?;
 
         let program = std::env::current_exe()?;
-        let keys = keys::prepare(&program, &layout, committee, ports, progress).await?;
+        let keys = keys::prepare(&program, &layout, committee, args, progress).await?;
         progress.tell(&format!("Anvil, one block a second, final {} blocks later", 2 * args.slots_in_an_epoch));
         let anvil = start_anvil(args, ports)?;
         progress.tell("contracts");

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use tkms_types::typed_data::{CiphertextVerification, input_domain};
 use tkms_types::{Cluster, FheType, Handle};
 use tkms_wire::coprocessor::{AttestedMaterial, Failure, InputAnswer, InputRequest, MaterialReply};
-use tkms_wire::material::{Format, Material, material_digest};
+use tkms_wire::material::{Material, material_digest};
 use tkms_wire::relayer::Hex;
 use tkms_wire::signature::sign;
 
@@ -81,7 +81,7 @@ async fn material(State(this): State<FakeCoprocessor>, Path(handle): Path<String
     let mut material = Material {
         handle,
         key_id: cluster.key.id,
-        format: Format::Flood,
+        format: cluster.protocol().into(),
         profile: PROFILE,
         digest: digest(handle.0.as_slice()),
         size: 100,

@@ -13,14 +13,17 @@ use anyhow::{Context as _, Result, bail, ensure};
 use merkle_acl::{Fact, Grant};
 use std::time::{Duration, Instant};
 use tkms_types::{Cluster, Handle, PublicRequest};
+use tkms_wire::attestation::SignedHeader;
 use tkms_wire::coprocessor::MaterialReply;
 use tkms_wire::evidence::Evidence;
+use tkms_wire::kms::Reply;
 use tkms_wire::kms::kms_client::KmsClient;
 use tkms_wire::kms::reply::Outcome;
 use tkms_wire::material::Material;
 use tkms_wire::request::Call;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
+use tonic::{Response, Status};
 
 const CALLBACKS: usize = 7;
 const MPC_RUNS: usize = 15;
@@ -32,6 +35,7 @@ alloy::sol! {
     contract DecryptionProbe {
         event Made(uint256 indexed index, bytes32 handle);
         event Asked(uint256 indexed requestId);
+        function makeUint64(uint64 value) external;
         function makeRandomUint64(uint64 bound) external;
         function publish(uint256[] calldata indices) external;
         function ask(uint256[] calldata indices, uint32 callbackGas) external returns (uint256 requestId);
@@ -39,27 +43,21 @@ alloy::sol! {
     }
 }
 
-struct Bench<'a> {
+/// A person with a probe on the devnet.
+pub struct Bench<'a> {
     deployment: &'a Deployment,
     cluster: Cluster,
-    person: Person,
-    probe: DecryptionProbe::DecryptionProbeInstance<DynProvider>,
-    nodes: Vec<KmsClient<Channel>>,
+    /// Pays.
+    pub person: Person,
+    /// Makes values.
+    pub probe: DecryptionProbe::DecryptionProbeInstance<DynProvider>,
+    /// The committee.
+    pub nodes: Vec<KmsClient<Channel>>,
 }
 
 /// Measures both.
 pub async fn measure(devnet: &Devnet, args: &DevnetArgs) -> Result<Vec<Figure>> {
-    let deployment = &devnet.deployment;
-    let person = Person::new(deployment, 0)?;
-    let arguments = (deployment.contracts.decryption_oracle, deployment.contracts.acl).abi_encode_params();
-    let probe = person.deploy(&args.root, "DecryptionProbe", &arguments).await?;
-    let probe = DecryptionProbe::new(probe, person.provider.clone());
-    let mut nodes = Vec::new();
-    for node in &deployment.nodes {
-        nodes.push(KmsClient::connect(node.api_url.to_string()).await?);
-    }
-    let cluster = Cluster::from_json(&std::fs::read_to_string(&deployment.cluster)?)?;
-    let bench = Bench { deployment, cluster, person, probe, nodes };
+    let bench = Bench::new(devnet, args).await?;
     let (mut callback, mut mpc) = (Vec::new(), Vec::new());
     for _ in 0..CALLBACKS {
         callback.push(bench.callback().await?);
@@ -71,6 +69,23 @@ pub async fn measure(devnet: &Devnet, args: &DevnetArgs) -> Result<Vec<Figure>> 
         Figure { name: "e2e.callback_s", unit: "s", samples: callback },
         Figure { name: "flood.mpc.wall_ms", unit: "ms", samples: mpc },
     ])
+}
+
+impl<'a> Bench<'a> {
+    /// Deploys the probe and connects to the nodes.
+    pub async fn new(devnet: &'a Devnet, args: &DevnetArgs) -> Result<Self> {
+        let deployment = &devnet.deployment;
+        let person = Person::new(deployment, 0)?;
+        let arguments = (deployment.contracts.decryption_oracle, deployment.contracts.acl).abi_encode_params();
+        let probe = person.deploy(&args.root, "DecryptionProbe", &arguments).await?;
+        let probe = DecryptionProbe::new(probe, person.provider.clone());
+        let mut nodes = Vec::new();
+        for node in &deployment.nodes {
+            nodes.push(KmsClient::connect(node.api_url.to_string()).await?);
+        }
+        let cluster = Cluster::from_json(&std::fs::read_to_string(&deployment.cluster)?)?;
+        Ok(Self { deployment, cluster, person, probe, nodes })
+    }
 }
 
 impl Bench<'_> {
@@ -86,7 +101,7 @@ impl Bench<'_> {
 
     /// Seconds from the block of the request to the block of the callback, as a client sees blocks appear. The squash
     /// lies between them.
-    async fn callback(&self) -> Result<f64> {
+    pub async fn callback(&self) -> Result<f64> {
         let (index, _) = self.fresh().await?;
         let receipt = self.person.send(self.probe.ask(vec![index], 300_000).into_transaction_request()).await?;
         let mined = Instant::now();
@@ -103,10 +118,9 @@ impl Bench<'_> {
         let mined = self.person.provider.get_block_number().await?;
         wait(|| async { Ok(self.finalized().await? >= mined) }).await?;
         wait(|| async { Ok(matches!(self.material(handle, true).await?, MaterialReply::Ready { .. })) }).await?;
-        let MaterialReply::Ready { material } = self.material(handle, true).await? else { bail!("no material") };
-        let material: Material = material.to_material().context("a signature of another length")?;
+        let material = self.ready_material(handle).await?;
         let request = PublicRequest { handles: vec![handle], extra_data: Bytes::new() };
-        let evidence = Some(self.evidence(handle, mined).await?);
+        let evidence = Some(self.evidence(&[handle], &self.attested(mined).await?).await?);
         let (finality, label) = (None, String::new());
         let call = Call { request, materials: vec![material], evidence, finality, wait: STEP_TIME, label };
         let mut asked = JoinSet::new();
@@ -115,11 +129,7 @@ impl Bench<'_> {
             let message = (&call).into();
             asked.spawn(async move { node.public_decrypt(tonic::Request::new(message)).await });
         }
-        let quorum = 2 * (self.nodes.len() - 1) / 3 + 1;
-        for _ in 0..quorum {
-            let reply = asked.join_next().await.context("too few nodes")???.into_inner();
-            ensure!(matches!(reply.outcome, Some(Outcome::PublicAnswer(_))), "a node did not answer: {reply:?}");
-        }
+        quorum(&mut asked, self.nodes.len()).await?;
         let elapsed = start.elapsed().as_secs_f64() * 1e3;
         // The rest of the committee must not work into the next run.
         while let Some(reply) = asked.join_next().await {
@@ -128,15 +138,26 @@ impl Bench<'_> {
         Ok(elapsed)
     }
 
-    /// That the handle is public, under a block that the attesters signed and that has block `mined` below it.
-    async fn evidence(&self, handle: Handle, mined: u64) -> Result<Evidence> {
+    /// What the attesters say of a block that has block `mined` below it.
+    pub async fn attested(&self, mined: u64) -> Result<Vec<SignedHeader>> {
         let attesters = self.deployment.attesters();
         let newest = || crate::evidence::attestations(&attesters);
         wait(|| async { Ok(newest().await?.iter().all(|signed| signed.number >= mined)) }).await?;
+        newest().await
+    }
+
+    /// That the handles are public, under that block.
+    pub async fn evidence(&self, handles: &[Handle], signed: &[SignedHeader]) -> Result<Evidence> {
         let rpc = tkms_eth::connect(&self.deployment.host_rpc_url)?;
         let host = self.cluster.chains.first().context("no host chain")?;
-        let facts = [Fact::Granted(Grant::Public { handle: handle.0 })];
-        crate::evidence::under(&rpc, host, &newest().await?, &facts).await
+        let facts: Vec<Fact> = handles.iter().map(|handle| Fact::Granted(Grant::Public { handle: handle.0 })).collect();
+        crate::evidence::under(&rpc, host, signed, &facts).await
+    }
+
+    /// The material of a handle that is ready.
+    pub async fn ready_material(&self, handle: Handle) -> Result<Material> {
+        let MaterialReply::Ready { material } = self.material(handle, true).await? else { bail!("no material") };
+        material.to_material().context("a signature of another length")
     }
 
     async fn finalized(&self) -> Result<u64> {
@@ -144,7 +165,8 @@ impl Bench<'_> {
         Ok(block.context("no final block")?.header.number)
     }
 
-    async fn material(&self, handle: Handle, ask: bool) -> Result<MaterialReply> {
+    /// Where the samples of a handle stand; they are asked for or only looked at.
+    pub async fn material(&self, handle: Handle, ask: bool) -> Result<MaterialReply> {
         let coprocessor = self.deployment.services.iter().find(|service| service.name == "coprocessor");
         let url = coprocessor.context("no coprocessor")?.url.join(&format!("v1/materials/{handle}"))?;
         let client = reqwest::Client::new();
@@ -158,7 +180,17 @@ fn asked(receipt: &TransactionReceipt) -> Result<U256> {
     Ok(asked.context("nothing was asked")?.requestId)
 }
 
-async fn wait<F: Future<Output = Result<bool>>>(mut condition: impl FnMut() -> F) -> Result<()> {
+/// Takes the first 2t + 1 of the replies, which must be answers.
+pub async fn quorum(asked: &mut JoinSet<Result<Response<Reply>, Status>>, nodes: usize) -> Result<()> {
+    for _ in 0..2 * (nodes - 1) / 3 + 1 {
+        let reply = asked.join_next().await.context("too few nodes")???.into_inner();
+        ensure!(matches!(reply.outcome, Some(Outcome::PublicAnswer(_))), "a node did not answer: {reply:?}");
+    }
+    Ok(())
+}
+
+/// Waits until a condition holds, for a step's time at most.
+pub async fn wait<F: Future<Output = Result<bool>>>(mut condition: impl FnMut() -> F) -> Result<()> {
     let start = Instant::now();
     while !condition().await? {
         ensure!(start.elapsed() < STEP_TIME, "a step took longer than {STEP_TIME:?}");

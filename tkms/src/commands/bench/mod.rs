@@ -1,10 +1,11 @@
 //! `tkms bench`: the stages of a decryption on a devnet of its own. The protocol's own benches are criterion's.
 
 mod chain;
+mod exact;
 mod record;
 mod stages;
 
-use crate::cli::DevnetArgs;
+use crate::cli::{BenchArgs, Decryption};
 use crate::devnet::{Devnet, Layout};
 use anyhow::{Context as _, Result};
 use record::{Figure, record};
@@ -16,12 +17,13 @@ const TARGET: &str = "target";
 ///
 /// # Errors
 /// If anything fails.
-pub async fn run(args: &DevnetArgs) -> Result<()> {
-    let target = args.root.join(TARGET);
+pub async fn run(bench: &BenchArgs) -> Result<()> {
+    let args = &bench.devnet;
+    let (target, exact) = (args.root.join(TARGET), args.decryption == Decryption::Exact);
     let devnet = super::devnet::start(args).await?;
     println!("\nOn the devnet: {} nodes, 1 s blocks, final two blocks later\n", args.nodes);
-    let measured = chain::measure(&devnet, args).await;
-    let memory = memory(&devnet);
+    let measured = if exact { exact::measure(&devnet, bench).await } else { chain::measure(&devnet, args).await };
+    let memory = memory(&devnet, exact);
     devnet.stop().await?;
     let mut figures = measured?;
     figures.extend(memory?);
@@ -30,8 +32,10 @@ pub async fn run(args: &DevnetArgs) -> Result<()> {
         record(&target, Some(args.nodes), figure)?;
     }
     println!("\nIn one process, tfhe on all cores (wall) and summed over cores (CPU), one euint64:\n");
-    let keys = Layout::new(&std::path::absolute(&args.dir)?).dealt(args.nodes.into());
-    let stages = tokio::task::spawn_blocking(move || stages::measure(&keys)).await??;
+    let keys = Layout::new(&std::path::absolute(&args.dir)?).dealt(args.nodes.into(), args.decryption);
+    let stages =
+        tokio::task::spawn_blocking(move || if exact { stages::measure_exact(&keys) } else { stages::measure(&keys) });
+    let stages = stages.await??;
     for figure in &stages {
         figure.print();
         record(&target, None, figure)?;
@@ -41,7 +45,7 @@ pub async fn run(args: &DevnetArgs) -> Result<()> {
 }
 
 /// Peaks of resident memory, in MiB: of the largest node, and of all processes together.
-fn memory(devnet: &Devnet) -> Result<[Figure; 2]> {
+fn memory(devnet: &Devnet, exact: bool) -> Result<[Figure; 2]> {
     let mut peaks = Vec::new();
     for (name, pid) in devnet.pids() {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).with_context(|| name.clone())?;
@@ -51,6 +55,8 @@ fn memory(devnet: &Devnet) -> Result<[Figure; 2]> {
     }
     let nodes = peaks.iter().filter(|(name, _)| name.starts_with("node")).map(|(_, mib)| *mib).collect();
     let all = peaks.iter().map(|(_, mib)| *mib).sum();
-    let node = Figure { name: "node.rss_mib", unit: "MiB", samples: nodes };
-    Ok([node, Figure { name: "devnet.rss_mib", unit: "MiB", samples: vec![all] }])
+    let (node, devnet) =
+        if exact { ("exact.node.rss_mib", "exact.devnet.rss_mib") } else { ("node.rss_mib", "devnet.rss_mib") };
+    let node = Figure { name: node, unit: "MiB", samples: nodes };
+    Ok([node, Figure { name: devnet, unit: "MiB", samples: vec![all] }])
 }

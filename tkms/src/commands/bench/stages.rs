@@ -47,6 +47,21 @@ fn cpu_ms() -> Result<f64> {
     Ok(ticks * 1e3 / TICKS)
 }
 
+/// Those that `exact` has different: a smaller key set, and switching in place of the squash.
+pub fn measure_exact(keys: &Path) -> Result<Vec<Figure>> {
+    let mut load = Timer::new("exact.stage.load_keys.wall_ms", "exact.stage.load_keys.cpu_ms");
+    let file = File::open(keys.join(SERVER_KEY_FILE))?;
+    let evaluator = load.time(|| Evaluator::load(BufReader::new(file)))??;
+    let mut switch = Figure { name: "exact.stage.switch.wall_ms", unit: "ms", samples: Vec::new() };
+    for run in 0..RUNS {
+        let random = evaluator.random(FheType::Uint64, (run as u128).to_le_bytes())?;
+        let start = Instant::now();
+        random.switch()?;
+        switch.samples.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok(vec![load.wall, load.cpu, switch])
+}
+
 /// Measures them.
 pub fn measure(keys: &Path) -> Result<Vec<Figure>> {
     let read = |name: &str| std::fs::read(keys.join(name)).with_context(|| name.to_owned());
