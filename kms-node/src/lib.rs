@@ -8,6 +8,7 @@
 
 mod api;
 mod background;
+pub mod certificate;
 pub mod clock;
 pub mod config;
 mod decrypt;

@@ -306,8 +306,11 @@ async fn ten_permissions_take_at_most_sixteen_kilobytes() {
     right(&setup, &job).await;
     let bytes = setup.nodes[0].evidence_bytes.load(Ordering::Relaxed);
     println!("evidence of ten permissions: {bytes} bytes");
-    assert_eq!(setup.nodes[0].paths.load(Ordering::Relaxed), 10, "all by path");
-    assert!((1_000..=16 * 1024).contains(&bytes), "{bytes}");
+    assert!(
+        setup.nodes[0].paths.load(Ordering::Relaxed) >= 8,
+        "all by path, but for those alone under one of many peaks"
+    );
+    assert!((1_000..=16_000).contains(&bytes), "{bytes}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,6 +58,7 @@ fn chain() -> HostChain {
             quorum: 3,
             members: [0xe1, 0xe2, 0xe3, 0xe4].map(Address::repeat_byte).into(),
         },
+        former_attesters: None,
         min_finality: MinFinality::Finalized,
         max_anchor_age: 600,
         max_anchor_lag: 300,
