@@ -63,43 +63,68 @@ pub async fn deployment(rpc: &Rpc, chain: &HostChain) -> Result<Vec<Comparison>,
 /// # Errors
 /// [`RpcError`] if the endpoint does not answer, or something else than the contract stands at an address.
 pub async fn contracts(rpc: &Rpc, cluster: &Cluster, chain: &HostChain) -> Result<Vec<Comparison>, RpcError> {
-    let at = &chain.contracts;
-    let mut all = Vec::new();
-    let mut compare = |field, place, ours: &dyn Display, theirs: &dyn Display| {
-        all.push(Comparison { field, place, ours: ours.to_string(), theirs: theirs.to_string() });
-    };
-    let acl = ask(rpc, at.executor, &Links::getACLAddressCall {}).await?;
-    compare("chains.contracts.acl", "the executor", &at.acl, &acl);
-    let executor = ask(rpc, at.acl, &Links::getFHEVMExecutorAddressCall {}).await?;
-    compare("chains.contracts.executor", "the ACL", &at.executor, &executor);
-    let verifier = ask(rpc, at.executor, &Links::getInputVerifierAddressCall {}).await?;
-    compare("chains.contracts.inputVerifier", "the executor", &at.input_verifier, &verifier);
-    let linked = ask(rpc, at.decryption_oracle, &Links::getAddressesCall {}).await?;
-    compare("chains.contracts.acl", "DecryptionOracle", &at.acl, &linked.acl);
-    compare("chains.contracts.kmsVerifier", "DecryptionOracle", &at.kms_verifier, &linked.verifier);
-
-    let place = "KMSVerifier";
-    let signers = ask(rpc, at.kms_verifier, &IKMSVerifier::getKmsSignersCall {}).await?;
-    let ours: Vec<Address> = cluster.committee.iter().map(|node| node.signer).collect();
-    compare("committee.signer", place, &list(&ours), &list(&signers));
-    let threshold = ask(rpc, at.kms_verifier, &IKMSVerifier::getThresholdCall {}).await?;
-    compare("thresholds.quorum", place, &cluster.thresholds.quorum, &threshold);
-    let context = ask(rpc, at.kms_verifier, &IKMSVerifier::getCurrentKmsContextIdCall {}).await?;
-    compare("context", place, &cluster.context.bytes(), &B256::from(context));
-    let domain = ask(rpc, at.kms_verifier, &IKMSVerifier::eip712DomainCall {}).await?;
-    compare("gateway.chainId", place, &U256::from(cluster.gateway.chain_id), &domain.chainId);
-    compare("gateway.decryption", place, &cluster.gateway.decryption, &domain.verifyingContract);
-
-    let place = "InputVerifier";
-    let mut signers = ask(rpc, at.input_verifier, &IInputVerifier::getCoprocessorSignersCall {}).await?;
-    signers.sort_unstable();
-    compare("chains.coprocessors.members", place, &list(&chain.coprocessors.members), &list(&signers));
-    let threshold = ask(rpc, at.input_verifier, &IInputVerifier::getThresholdCall {}).await?;
-    compare("chains.coprocessors.quorum", place, &chain.coprocessors.quorum, &threshold);
-    let domain = ask(rpc, at.input_verifier, &IInputVerifier::eip712DomainCall {}).await?;
-    compare("gateway.chainId", place, &U256::from(cluster.gateway.chain_id), &domain.chainId);
-    compare("gateway.inputVerification", place, &cluster.gateway.input_verification, &domain.verifyingContract);
+    let mut all = links(rpc, chain).await?;
+    all.extend(committee(rpc, cluster, chain).await?);
+    all.extend(coprocessors(rpc, cluster, chain).await?);
     Ok(all)
+}
+
+/// Which contracts the contracts know of each other.
+///
+/// # Errors
+/// As [`contracts`].
+pub async fn links(rpc: &Rpc, chain: &HostChain) -> Result<Vec<Comparison>, RpcError> {
+    let at = &chain.contracts;
+    let acl = ask(rpc, at.executor, &Links::getACLAddressCall {}).await?;
+    let executor = ask(rpc, at.acl, &Links::getFHEVMExecutorAddressCall {}).await?;
+    let verifier = ask(rpc, at.executor, &Links::getInputVerifierAddressCall {}).await?;
+    let linked = ask(rpc, at.decryption_oracle, &Links::getAddressesCall {}).await?;
+    Ok(vec![
+        Comparison::new("chains.contracts.acl", "the executor", &at.acl, &acl),
+        Comparison::new("chains.contracts.executor", "the ACL", &at.executor, &executor),
+        Comparison::new("chains.contracts.inputVerifier", "the executor", &at.input_verifier, &verifier),
+        Comparison::new("chains.contracts.acl", "DecryptionOracle", &at.acl, &linked.acl),
+        Comparison::new("chains.contracts.kmsVerifier", "DecryptionOracle", &at.kms_verifier, &linked.verifier),
+    ])
+}
+
+/// What KMSVerifier says of the committee.
+///
+/// # Errors
+/// As [`contracts`].
+pub async fn committee(rpc: &Rpc, cluster: &Cluster, chain: &HostChain) -> Result<Vec<Comparison>, RpcError> {
+    let (contract, place, gateway) = (chain.contracts.kms_verifier, "KMSVerifier", &cluster.gateway);
+    let signers = ask(rpc, contract, &IKMSVerifier::getKmsSignersCall {}).await?;
+    let threshold = ask(rpc, contract, &IKMSVerifier::getThresholdCall {}).await?;
+    let context = B256::from(ask(rpc, contract, &IKMSVerifier::getCurrentKmsContextIdCall {}).await?);
+    let domain = ask(rpc, contract, &IKMSVerifier::eip712DomainCall {}).await?;
+    let ours: Vec<Address> = cluster.committee.iter().map(|node| node.signer).collect();
+    Ok(vec![
+        Comparison::new("committee.signer", place, &list(&ours), &list(&signers)),
+        Comparison::new("thresholds.quorum", place, &cluster.thresholds.quorum, &threshold),
+        Comparison::new("context", place, &cluster.context.bytes(), &context),
+        Comparison::new("gateway.chainId", place, &U256::from(gateway.chain_id), &domain.chainId),
+        Comparison::new("gateway.decryption", place, &gateway.decryption, &domain.verifyingContract),
+    ])
+}
+
+/// What InputVerifier says of the coprocessors.
+///
+/// # Errors
+/// As [`contracts`].
+pub async fn coprocessors(rpc: &Rpc, cluster: &Cluster, chain: &HostChain) -> Result<Vec<Comparison>, RpcError> {
+    let (contract, place, gateway) = (chain.contracts.input_verifier, "InputVerifier", &cluster.gateway);
+    let mut signers = ask(rpc, contract, &IInputVerifier::getCoprocessorSignersCall {}).await?;
+    signers.sort_unstable();
+    let threshold = ask(rpc, contract, &IInputVerifier::getThresholdCall {}).await?;
+    let domain = ask(rpc, contract, &IInputVerifier::eip712DomainCall {}).await?;
+    let set = &chain.coprocessors;
+    Ok(vec![
+        Comparison::new("chains.coprocessors.members", place, &list(&set.members), &list(&signers)),
+        Comparison::new("chains.coprocessors.quorum", place, &set.quorum, &threshold),
+        Comparison::new("gateway.chainId", place, &U256::from(gateway.chain_id), &domain.chainId),
+        Comparison::new("gateway.inputVerification", place, &gateway.input_verification, &domain.verifyingContract),
+    ])
 }
 
 /// Who holds the powers that the contracts leave to somebody: contract, owner.

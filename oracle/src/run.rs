@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tkms_eth::compare::{self, Differs};
+use tkms_eth::proofs::ProofError;
 use tkms_eth::submit::SubmitConfig;
 use tkms_eth::{LocalKey, RpcError};
 use tkms_types::{Cluster, HeaderTrustKind, HostChain};
@@ -40,6 +41,8 @@ pub const DATABASE: &str = "oracle.redb";
 const KEYS: &str = "keys";
 /// Between two sweeps of what has expired.
 const SWEEP: Duration = Duration::from_secs(60);
+/// Longest wait for the contracts at start.
+const COMPARING: Duration = Duration::from_secs(10);
 /// Entries swept at once.
 const SWEPT_AT_ONCE: usize = 1_000;
 /// How long open exchanges may go on once we are told to stop.
@@ -213,21 +216,21 @@ async fn compare(host: &Host, cluster: &Cluster) -> Result<(), Error> {
     let unanswered = |error: &dyn std::fmt::Display| {
         tracing::warn!(chain = chain_id, %error, "the contracts cannot be compared with the cluster file now");
     };
-    let mut all = match compare::deployment(&host.rpc, &host.chain).await {
-        Ok(all) => all,
-        Err(error) => {
-            unanswered(&error);
-            return Ok(());
+    let looked = tokio::time::timeout(COMPARING, async {
+        let all = compare::deployment(&host.rpc, &host.chain).await?;
+        if let Some(difference) = all.into_iter().find(|one| !one.agrees()) {
+            return Ok(Some(difference));
         }
-    };
-    match compare::contracts(&host.rpc, cluster, &host.chain).await {
-        Ok(contracts) => all.extend(contracts),
-        Err(error) => unanswered(&error),
+        let all = compare::contracts(&host.rpc, cluster, &host.chain).await?;
+        Ok::<_, ProofError>(all.into_iter().find(|one| !one.agrees()))
+    });
+    match looked.await {
+        Ok(Ok(Some(difference))) => return Err(Error::Contract(chain_id, Differs(difference))),
+        Ok(Ok(None)) => {}
+        Ok(Err(error)) => unanswered(&error),
+        Err(late) => unanswered(&late),
     }
-    match all.into_iter().find(|comparison| !comparison.agrees()) {
-        Some(comparison) => Err(Error::Contract(chain_id, Differs(comparison))),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn attesters(host: &HostConfig, chain: &HostChain) -> Result<Option<Attesters>, Error> {

@@ -10,7 +10,7 @@ use merkle_acl::{Fact, Grant, keys};
 use tkms_kms_node::policy::HostState;
 use tkms_kms_node::policy::anchor::{KnownBlock, OwnView};
 use tkms_kms_node::refusal::RefusalClass::{Permanent, Retry, Wait};
-use tkms_types::{AttesterSet, FheType, HeaderTrustKind, MinFinality};
+use tkms_types::{AttesterSet, FheType, FormerAttesters, HeaderTrustKind, MinFinality};
 use tkms_wire::evidence::{Attested, Evidence};
 
 fn refused(trial: &Trial, tamper: impl FnOnce(&mut Evidence), code: &str) {
@@ -93,6 +93,50 @@ fn signatures_for_another_set_host_or_fork_do_not_count() {
     let mut foreign = fork.evidence();
     attestations(&mut foreign).set = trial.host.attester_set_id();
     says(trial.judge(&foreign), "HeaderUnattested", Retry);
+}
+
+/// Four new attesters took over at `until`; those before them signed the trial's header.
+fn rotated(until: u64) -> (Trial, Evidence) {
+    let mut trial = public_trial();
+    let signed_before = trial.evidence();
+    let former = FormerAttesters { set: trial.host.attesters.clone(), until };
+    let mut members: Vec<_> = (1..=4).map(|number| address_of(&signing_key(0xa0 + number))).collect();
+    members.sort_unstable();
+    trial.host.attesters = AttesterSet { version: 2, quorum: 3, members };
+    trial.host.former_attesters = Some(former);
+    (trial, signed_before)
+}
+
+#[test]
+fn a_former_set_counts_for_headers_before_its_end_until_they_are_too_old() {
+    let time = NOW + 1;
+    let (mut trial, signed) = rotated(time + 1);
+    assert!(trial.judge(&signed).is_ok(), "the last header of its time");
+    let (later, _) = rotated(time);
+    says(later.judge(&signed), "AttesterSetUnknown", Retry);
+    // Nor for ever: from the end on, as long as a header may be old
+    trial.host.former_attesters.as_mut().unwrap().until = time + 1;
+    trial.now = time + 600;
+    assert!(trial.judge(&signed).is_ok());
+    trial.host.max_anchor_age = 599;
+    trial.now = time + 1 + 598;
+    assert!(trial.judge(&signed).is_ok());
+    trial.now += 1;
+    says(trial.judge(&signed), "AttesterSetUnknown", Retry);
+}
+
+#[test]
+fn signatures_of_a_former_set_and_of_its_successor_are_not_added_up() {
+    let (trial, mut mixed) = rotated(NOW + 100);
+    attestations(&mut mixed).attestations.truncate(2);
+    says(trial.judge(&mixed), "HeaderUnattested", Retry);
+    // The former members' signatures under the new set's name, and the other way round
+    let (trial, mut renamed) = rotated(NOW + 100);
+    attestations(&mut renamed).set = trial.host.attester_set_id();
+    says(trial.judge(&renamed), "HeaderUnattested", Retry);
+    let (mut forgotten, signed) = rotated(NOW + 100);
+    forgotten.host.former_attesters = None;
+    says(forgotten.judge(&signed), "AttesterSetUnknown", Retry);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod cluster;
 mod common;
 mod facts;
 mod policy;
+mod qbft;
 mod setup;
 mod start;
 mod stock;

@@ -194,7 +194,7 @@ impl Keeper {
             (None, HeaderTrustKind::Attesters) => return Err(KeepError::NoAttesters),
             (_, HeaderTrustKind::Rpc) => self.endpoint(known).await?,
             // Sealed is final: there is nothing to wait for
-            (_, HeaderTrustKind::Qbft | HeaderTrustKind::Ibft2) => self.header(BlockNumberOrTag::Latest, known).await?,
+            (_, HeaderTrustKind::Qbft | HeaderTrustKind::Ibft2) => self.sealed(known).await?,
         };
         let Some(block) = found else { return self.check_age() };
         let anchor = self.trusted(&block)?;
@@ -247,6 +247,17 @@ impl Keeper {
             }
         };
         self.header(tag, known).await
+    }
+
+    /// The newest block; or another one than is known at the known height, which halts the chain if it is sealed as well.
+    async fn sealed(&self, known: u64) -> Result<Option<FinalBlock>, KeepError> {
+        if let Some(newest) = self.history.newest
+            && let Some(there) = self.header(newest.number.into(), 0).await?
+            && there.anchor.hash() != newest.hash
+        {
+            return Ok(Some(there));
+        }
+        self.header(BlockNumberOrTag::Latest, known).await
     }
 
     /// A header from the endpoint, hashed as its chain does, if it is above `known`.

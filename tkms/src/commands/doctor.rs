@@ -132,9 +132,15 @@ async fn check_chain(report: &mut Report, cluster: &Cluster, chain: &HostChain, 
         Ok(all) => report.compared(chain.chain_id, &all, REDEPLOY),
         Err(error) => return report.down(format!("{name}: endpoint"), &error, AWAKE),
     }
-    match compare::contracts(&rpc, cluster, chain).await {
-        Ok(all) => report.compared(chain.chain_id, &all, RENEW),
-        Err(error) => report.down(format!("{name}: contracts"), &error, REDEPLOY),
+    for (what, compared) in [
+        ("links between contracts", compare::links(&rpc, chain).await),
+        ("KMSVerifier", compare::committee(&rpc, cluster, chain).await),
+        ("InputVerifier", compare::coprocessors(&rpc, cluster, chain).await),
+    ] {
+        match compared {
+            Ok(all) => report.compared(chain.chain_id, &all, RENEW),
+            Err(error) => report.down(format!("{name}: {what}"), &error, REDEPLOY),
+        }
     }
     match compare::owners(&rpc, chain).await {
         Ok(owners) => {

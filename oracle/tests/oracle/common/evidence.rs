@@ -5,7 +5,7 @@ use merkle_acl::compact::expand;
 use merkle_acl::pack::unpack;
 use merkle_acl::trust::{
     AnchorHistory, AnchorRules, Attestation, AttesterQuorum, AttesterSet, Finality, HeaderEvidence, HeaderStatement,
-    Witness, accept,
+    SealFormat, ValidatorSeals, Witness, accept,
 };
 use merkle_acl::{AclBlock, AclProof, Anchor, Fact, Grant, ProofError, SlotProof, grants, leaf_hash, prove_account};
 use tkms_oracle::prove::facts::{acl_host, facts};
@@ -81,6 +81,21 @@ fn trusted(evidence: &Evidence, chain: &HostChain, now: u64) -> Result<Anchor, S
         assert!(evidence.attested.is_none());
         return Anchor::from_header_rlp(&evidence.header).map_err(|error| error.to_string());
     }
+    let rules = AnchorRules {
+        checkpoint_number: chain.checkpoint_number,
+        min_finality: Finality::Finalized,
+        max_age: chain.max_anchor_age,
+        max_lag: chain.max_anchor_lag,
+        clock_skew: chain.clock_skew,
+    };
+    let history = AnchorHistory::default();
+    if chain.trust == HeaderTrustKind::Qbft {
+        assert!(evidence.attested.is_none());
+        let trust = ValidatorSeals::new(SealFormat::Qbft, chain.attesters.members.clone()).unwrap();
+        let header = HeaderEvidence { header: evidence.header.clone().into(), witness: Witness::Seals };
+        let anchor = accept(&header, &trust, &rules, &history, Finality::Finalized, now);
+        return anchor.map(|anchor| *anchor.anchor()).map_err(|error| error.to_string());
+    }
     let attested = evidence.attested.as_ref().ok_or("nobody vouches for the header")?;
     let attestations = attested.attestations.iter().map(|attestation| Attestation {
         signer: attestation.signer,
@@ -104,14 +119,7 @@ fn trusted(evidence: &Evidence, chain: &HostChain, now: u64) -> Result<Anchor, S
         };
         typed_data::header_digest(&attestation, chain)
     };
-    let rules = AnchorRules {
-        checkpoint_number: chain.checkpoint_number,
-        min_finality: Finality::Finalized,
-        max_age: chain.max_anchor_age,
-        max_lag: chain.max_anchor_lag,
-        clock_skew: chain.clock_skew,
-    };
     let trust = AttesterQuorum::new(vec![set], digest);
-    let anchor = accept(&header, &trust, &rules, &AnchorHistory::default(), Finality::Finalized, now);
+    let anchor = accept(&header, &trust, &rules, &history, Finality::Finalized, now);
     anchor.map(|anchor| *anchor.anchor()).map_err(|error| error.to_string())
 }
