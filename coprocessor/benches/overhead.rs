@@ -56,6 +56,7 @@ fn cluster(coprocessor: Address) -> Cluster {
         checkpoint_hash: B256::ZERO,
         trust: HeaderTrustKind::Attesters,
         attesters: AttesterSet { version: 1, quorum: 1, members: vec![coprocessor] },
+        former_attesters: None,
         min_finality: MinFinality::Finalized,
         max_anchor_age: 600,
         max_anchor_lag: 600,

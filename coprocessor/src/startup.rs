@@ -12,7 +12,7 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tkms_eth::bindings::{IInputVerifier, Links};
-use tkms_eth::proofs::{ProofError, header_by_number};
+use tkms_eth::proofs::{ProofError, hash_by_number};
 use tkms_eth::{LocalKey, Rpc, RpcError, SignerError, view};
 use tkms_fhe::{Evaluator, KeyError, PublicKeys};
 use tkms_types::transcript::Protocol;
@@ -262,8 +262,8 @@ pub async fn check_chain(
 async fn compare(rpc: &Rpc, cluster: &Cluster, chain: &HostChain, signer: Address) -> Result<(), StartError> {
     let found = rpc.get_chain_id().await.map_err(|error| call("eth_chainId", &error))?;
     same("chains.chainId", "the endpoint", chain.chain_id, found)?;
-    let checkpoint = header_by_number(rpc, chain.checkpoint_number.into()).await?;
-    same("chains.checkpointHash", "the chain", chain.checkpoint_hash, checkpoint.hash)?;
+    let checkpoint = hash_by_number(rpc, chain.checkpoint_number.into()).await?;
+    same("chains.checkpointHash", "the chain", chain.checkpoint_hash, checkpoint)?;
     let contracts = &chain.contracts;
     same("chains.aclCodeHash", "the chain", chain.acl_code_hash, code_hash(rpc, contracts.acl).await?)?;
     same("chains.executorCodeHash", "the chain", chain.executor_code_hash, code_hash(rpc, contracts.executor).await?)?;

@@ -5,6 +5,7 @@
 
 pub mod anvil;
 pub mod bindings;
+pub mod compare;
 pub mod deploy;
 pub mod events;
 mod fees;

@@ -1,13 +1,14 @@
 //! Headers and EIP-1186 proofs as raw bytes, in the shape a verifier wants them: header RLP and lists of trie nodes.
 //!
 //! Everything is pinned to one block by its hash (EIP-1898). A header is encoded anew from the endpoint's JSON and must hash to the hash
-//! the endpoint names; so a fork whose new header fields we do not know shows at once, not in a verifier far away.
+//! the endpoint names; so a fork whose new header fields we do not know shows at once, not in a verifier far away. Chains whose
+//! validators seal inside the header hash it by a rule of their own.
 
 pub use alloy::eips::BlockNumberOrTag;
 use alloy::{
     consensus::Header,
     eips::BlockId,
-    primitives::{Address, B256, Bytes},
+    primitives::{Address, B256, Bytes, keccak256},
     providers::Provider,
     rlp,
     rpc::types::EIP1186AccountProofResponse,
@@ -51,7 +52,7 @@ pub enum ProofError {
 /// One block's header with the bytes that hash to its hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockHeader {
-    /// keccak-256 of `rlp`.
+    /// keccak-256 of `rlp`, or what the chain's own rule makes of it.
     pub hash: B256,
     /// Block number.
     pub number: u64,
@@ -77,9 +78,30 @@ pub struct StateProof {
 /// # Errors
 /// [`ProofError`]; [`ProofError::NoBlock`] if the chain has no such block yet.
 pub async fn header_by_number(rpc: &Rpc, number: BlockNumberOrTag) -> Result<BlockHeader, ProofError> {
+    header_by_number_as(rpc, number, |rlp| Some(keccak256(rlp))).await
+}
+
+/// The same on a chain that hashes its headers by `rule`; `None`: the bytes are no header of such a chain.
+///
+/// # Errors
+/// As [`header_by_number`].
+pub async fn header_by_number_as(
+    rpc: &Rpc,
+    number: BlockNumberOrTag,
+    rule: impl Fn(&[u8]) -> Option<B256> + Send,
+) -> Result<BlockHeader, ProofError> {
     let block = rpc.get_block_by_number(number).await.map_err(during("eth_getBlockByNumber"))?;
     let block = block.ok_or(ProofError::NoBlock(number.into()))?;
-    checked(block.header.inner, block.header.hash)
+    checked(&block.header.inner, block.header.hash, rule)
+}
+
+/// The hash that the endpoint names for this number: to be compared with one that is known, and good for nothing else.
+///
+/// # Errors
+/// As [`header_by_number`].
+pub async fn hash_by_number(rpc: &Rpc, number: BlockNumberOrTag) -> Result<B256, ProofError> {
+    let block = rpc.get_block_by_number(number).await.map_err(during("eth_getBlockByNumber"))?;
+    block.map(|block| block.header.hash).ok_or(ProofError::NoBlock(number.into()))
 }
 
 /// The header with this hash.
@@ -89,7 +111,7 @@ pub async fn header_by_number(rpc: &Rpc, number: BlockNumberOrTag) -> Result<Blo
 pub async fn header_by_hash(rpc: &Rpc, hash: B256) -> Result<BlockHeader, ProofError> {
     let block = rpc.get_block_by_hash(hash).await.map_err(during("eth_getBlockByHash"))?;
     let block = block.ok_or(ProofError::NoBlock(hash.into()))?;
-    checked(block.header.inner, hash)
+    checked(&block.header.inner, hash, |rlp| Some(keccak256(rlp)))
 }
 
 /// Proof of an account and of slots (as the contract numbers them) in the block with this hash.
@@ -118,16 +140,12 @@ pub async fn state_proof(rpc: &Rpc, block: B256, account: Address, slots: &[B256
     Ok(proof)
 }
 
-fn checked(header: Header, named: B256) -> Result<BlockHeader, ProofError> {
-    let computed = header.hash_slow();
+fn checked(header: &Header, named: B256, rule: impl Fn(&[u8]) -> Option<B256>) -> Result<BlockHeader, ProofError> {
+    let rlp = rlp::encode(header);
+    let computed = rule(&rlp).unwrap_or_else(|| keccak256(&rlp));
     if computed != named {
         return Err(ProofError::HashDiffers { number: header.number, named, computed });
     }
-    Ok(BlockHeader {
-        hash: computed,
-        number: header.number,
-        parent: header.parent_hash,
-        timestamp: header.timestamp,
-        rlp: rlp::encode(&header).into(),
-    })
+    let (number, parent, timestamp) = (header.number, header.parent_hash, header.timestamp);
+    Ok(BlockHeader { hash: computed, number, parent, timestamp, rlp: rlp.into() })
 }

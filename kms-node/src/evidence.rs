@@ -1,15 +1,16 @@
-//! The evidence of a request as `merkle_acl` takes it: pooled proofs taken apart, paths with the grants they are for.
+//! The evidence of a request as `merkle_acl` takes it: packed proofs taken apart, places with the grants they are for.
 //! Nothing is believed here; what is wrong inside shows when it is checked.
 
 use crate::refusal::Refusal;
-use alloy_primitives::{B256, Bytes};
-use merkle_acl::compact::{NodePool, compress, pool, unpool};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
+use merkle_acl::compact::compress;
+use merkle_acl::pack::{PackError, pack, unpack};
 use merkle_acl::range::RangeProof;
 use merkle_acl::trust::{Attestation, Finality, HeaderEvidence, Witness};
-use merkle_acl::{AclBlock, AclLayout, Grant, SlotProof, keys, leaf_hash, range::covering_level};
+use merkle_acl::{AclBlock, AclLayout, Fact, Grant, SlotProof, grants, keys, leaf_hash, range::covering_level};
 use prost::Message as _;
-use tkms_types::{HeaderTrustKind, MinFinality};
-use tkms_wire::evidence::{self as wire, Attested, GrantPath};
+use tkms_types::{Contracts, HeaderTrustKind, HostChain, MinFinality};
+use tkms_wire::evidence::{self as wire, Attested};
 use tkms_wire::kms;
 
 /// Layout of the ACLs this build serves.
@@ -37,33 +38,35 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Takes the compact form apart.
+    /// Takes the compact form apart. `wanted`: the facts of the request it came with.
     ///
     /// # Errors
-    /// [`Refusal::Malformed`].
-    pub fn open(sent: &wire::Evidence) -> Result<Self, Refusal> {
-        let malformed = |reason: &dyn std::fmt::Display| Refusal::Malformed(format!("evidence: {reason}"));
-        let proofs = [&sent.account, &sent.executor].into_iter().chain(sent.slots.iter().map(|slot| &slot.nodes));
-        let pool = NodePool {
-            nodes: sent.nodes.clone().into_iter().map(Bytes::from).collect(),
-            proofs: proofs.cloned().collect(),
-        };
-        let mut proofs = unpool(&pool).map_err(|error| malformed(&error))?.into_iter();
-        let (account, executor) = (proofs.next().unwrap_or_default(), proofs.next().unwrap_or_default());
-        let slots = sent.slots.iter().zip(proofs).map(|(sent, nodes)| SlotProof { slot: sent.slot, nodes });
+    /// [`Refusal::AccountProofInvalid`], [`Refusal::SlotProofInvalid`] for bytes that are no proofs of accounts or slots,
+    /// [`Refusal::GrantProofInvalid`] for places of other grants than the request's.
+    pub fn open(sent: &wire::Evidence, host: &HostChain, wanted: &[Fact]) -> Result<Self, Refusal> {
+        let no_accounts = |error: PackError| Refusal::AccountProofInvalid(format!("accounts: {error}"));
+        let mut accounts =
+            unpack(&sent.accounts, &account_keys(&host.contracts, sent.executor)).map_err(no_accounts)?;
+        let executor = if sent.executor { accounts.pop().unwrap_or_default() } else { Vec::new() };
+        let keys: Vec<B256> = sent.slots.iter().map(keccak256).collect();
+        let no_slots = |error: PackError| Refusal::SlotProofInvalid(format!("slots: {error}"));
+        let proofs = unpack(&sent.storage, &keys).map_err(no_slots)?;
+        let slots = sent.slots.iter().zip(proofs).map(|(slot, nodes)| SlotProof { slot: *slot, nodes });
         let (block, slots) = slots.partition(|proof| AclBlock::is_block_slot(LAYOUT, proof.slot));
-        let grant = |path: &GrantPath| {
-            let grant = Grant::from_leaf(path.kind, path.handle, path.subject);
-            grant.map(|grant| (grant, path.index)).ok_or_else(|| malformed(&"a path of no grant"))
-        };
+        let grants = grants(wanted);
+        if !sent.places.is_empty() && sent.places.len() != grants.len() {
+            let (found, expected) = (sent.places.len(), grants.len());
+            return Err(Refusal::GrantProofInvalid(format!("places of {found} grants, {expected} are needed")));
+        }
+        let place = |(grant, place): (Grant, &u64)| place.checked_sub(1).map(|index| (grant, index));
         Ok(Self {
             header: sent.header.clone().into(),
             attested: sent.attested.clone(),
-            account,
+            account: accounts.pop().unwrap_or_default(),
             executor,
             block,
             slots,
-            paths: sent.paths.iter().map(grant).collect::<Result<_, _>>()?,
+            paths: grants.into_iter().zip(&sent.places).filter_map(place).collect(),
             hashes: sent.hashes.clone(),
         })
     }
@@ -98,21 +101,27 @@ impl Evidence {
         wire::Evidence {
             header: self.header.clone().into(),
             attested: self.attested.clone(),
-            nodes: Vec::new(),
-            account: Vec::new(),
-            executor: Vec::new(),
+            accounts: bytes::Bytes::new(),
+            executor: false,
+            storage: bytes::Bytes::new(),
             slots: Vec::new(),
-            paths: Vec::new(),
+            places: Vec::new(),
             hashes: Vec::new(),
         }
     }
 
     /// The part of it that shows one grant, for a peer that has to open one ciphertext of a larger request. `path` is
-    /// the grant's own, if it was shown by one; `count` is the block's.
+    /// the grant's own, if it was shown by one; `count` is the block's, `host` its chain's.
     ///
     /// # Errors
     /// [`Refusal::Internal`] if the grant is not part of this evidence.
-    pub fn for_grant(&self, grant: Grant, path: Option<&RangeProof>, count: u64) -> Result<wire::Evidence, Refusal> {
+    pub fn for_grant(
+        &self,
+        host: &Contracts,
+        grant: Grant,
+        path: Option<&RangeProof>,
+        count: u64,
+    ) -> Result<wire::Evidence, Refusal> {
         let incomplete = Refusal::Internal("accepted evidence does not show its own grant");
         let slot = match path {
             Some(path) => keys::range_peak(covering_level(path.index, count).map_err(|_| incomplete.clone())?),
@@ -124,25 +133,29 @@ impl Evidence {
             let found = self.block.iter().chain(&self.slots).find(|proof| proof.slot == slot);
             kept.push(found.ok_or(incomplete.clone())?);
         }
-        let proofs = [&self.account, &self.executor].into_iter().chain(kept.iter().map(|proof| &proof.nodes));
-        let pooled = pool(proofs.map(Vec::as_slice)).map_err(|_| incomplete.clone())?;
-        let mut places = pooled.proofs.into_iter();
-        let (account, executor) = (places.next().unwrap_or_default(), places.next().unwrap_or_default());
+        let with_executor = !self.executor.is_empty();
+        let accounts: Vec<_> = account_keys(host, with_executor)
+            .into_iter()
+            .zip([self.account.as_slice(), self.executor.as_slice()])
+            .collect();
+        let slots: Vec<_> = kept.iter().map(|proof| (keccak256(proof.slot), proof.nodes.as_slice())).collect();
         let leaves: Vec<_> = path.map(|path| (leaf_hash(&grant), path.clone())).into_iter().collect();
         Ok(wire::Evidence {
-            nodes: pooled.nodes.into_iter().map(Into::into).collect(),
-            account,
-            executor,
-            slots: kept.iter().zip(places).map(|(proof, nodes)| wire::SlotProof { slot: proof.slot, nodes }).collect(),
-            paths: path.map(|path| place(&grant, path.index)).into_iter().collect(),
+            accounts: pack(&accounts).map_err(|_| incomplete.clone())?.into(),
+            executor: with_executor,
+            storage: pack(&slots).map_err(|_| incomplete.clone())?.into(),
+            slots: kept.iter().map(|proof| proof.slot).collect(),
+            places: path.map(|path| path.index.saturating_add(1)).into_iter().collect(),
             hashes: compress(&leaves, count).map_err(|_| incomplete)?,
             ..self.bare()
         })
     }
 }
 
-fn place(grant: &Grant, index: u64) -> GrantPath {
-    GrantPath { kind: grant.kind() as u8, handle: grant.handle(), subject: grant.subject(), index }
+/// Keys in the state trie of the accounts that evidence shows.
+fn account_keys(host: &Contracts, with_executor: bool) -> Vec<B256> {
+    let executor = with_executor.then_some(host.executor);
+    [host.acl].into_iter().chain(executor).map(|account: Address| keccak256(account)).collect()
 }
 
 /// The class as `merkle_acl` calls it.

@@ -9,6 +9,7 @@
 mod api;
 mod background;
 mod blames;
+pub mod certificate;
 pub mod clock;
 pub mod config;
 mod decrypt;

@@ -2,7 +2,7 @@
 //!
 //! - `evidence.cached_us`: a grant by its path, the block being known.
 //! - `evidence.full_us`: header, five attestations, account and range proofs, and the path.
-//! - `evidence.ten_bytes`: evidence of a batch of ten grants that lie anywhere in the range.
+//! - `evidence.ten_bytes`: the message with the evidence of a batch of ten grants that lie anywhere in the range; `max` is the worst batch.
 //!
 //! One thread, CPU time where the system tells it, inputs larger than the last-level cache.
 #![allow(
@@ -19,11 +19,13 @@ mod common;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::mainnet::{self, GRANTS, State, grant, host, levels, state, trust};
+use common::mainnet::{self, State, anywhere, batch, grant, host, levels, state, trust};
 use merkle_acl::range::MountainRange;
 use merkle_acl::trust::{AnchorHistory, Finality, accept};
 use merkle_acl::{AclBlock, AclProof, Fact};
+use prost::Message as _;
 use serde_json::{Value, json};
+use tkms_wire::kms;
 
 const RUNS: usize = 9;
 /// 64 MiB of paths, some 660 bytes each.
@@ -31,7 +33,6 @@ const PATHS: u64 = 100_000;
 /// 64 MiB of blocks, some 10 kB each.
 const BLOCKS: u64 = 6_500;
 const BATCHES: u64 = 1_001;
-const BATCH: u64 = 10;
 
 fn main() {
     // `cargo test --benches` only checks that it builds and starts
@@ -42,11 +43,6 @@ fn main() {
     record("evidence.cached_us", "us", &cached(&range));
     record("evidence.full_us", "us", &full(&range));
     record("evidence.ten_bytes", "B", &ten(&range));
-}
-
-/// A leaf anywhere in the range, another one for each `i`.
-fn anywhere(i: u64) -> u64 {
-    i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % GRANTS
 }
 
 fn path(range: &MountainRange, index: u64) -> AclProof {
@@ -63,7 +59,7 @@ fn open(state: &State) -> AclBlock {
 
 fn cached(range: &MountainRange) -> Vec<f64> {
     let all: Vec<u64> = (0..PATHS).map(anywhere).collect();
-    let block = open(&state(range, &levels(&all), 0));
+    let block = open(&state(range, &levels(&all), &[], 0));
     let jobs: Vec<_> = all.iter().map(|index| ([path(range, *index)], [Fact::Granted(grant(*index))])).collect();
     measure("cached", &jobs, |(proof, wanted)| assert!(block.facts(proof, wanted).is_ok()))
 }
@@ -71,7 +67,7 @@ fn cached(range: &MountainRange) -> Vec<f64> {
 fn full(range: &MountainRange) -> Vec<f64> {
     let job = |i| {
         let index = anywhere(i) % (1 << 20);
-        (state(range, &levels(&[index]), i), [path(range, index)], [Fact::Granted(grant(index))])
+        (state(range, &levels(&[index]), &[], i), [path(range, index)], [Fact::Granted(grant(index))])
     };
     let jobs: Vec<_> = (0..BLOCKS).map(job).collect();
     let proof = &jobs[0].0;
@@ -94,13 +90,10 @@ fn measure<T>(name: &str, jobs: &[T], work: impl Fn(&T)) -> Vec<f64> {
     figures
 }
 
-/// Bytes of the whole evidence of a batch, in its compact form.
+/// Bytes of the message with the evidence of a batch.
 fn ten(range: &MountainRange) -> Vec<f64> {
-    let batch = |number: u64| {
-        let indices: Vec<_> = (0..BATCH).map(|i| anywhere(number * BATCH + i)).collect();
-        mainnet::compact_bytes(&state(range, &levels(&indices), number), range, &indices) as f64
-    };
-    (0..BATCHES).map(batch).collect()
+    let bytes = |number| kms::Evidence::from(&mainnet::sent(range, &batch(number), number)).encoded_len() as f64;
+    (0..BATCHES).map(bytes).collect()
 }
 
 /// CPU time of this thread, if the system tells it.

@@ -2,7 +2,8 @@
 //! `merkle-acl/tests/merkle_acl/fuzzed.rs` runs the same on seeded bytes.
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use merkle_acl::compact::{NodePool, compress, expand, pool, unpool};
+use merkle_acl::compact::{compress, expand};
+use merkle_acl::pack::{pack, unpack};
 use merkle_acl::range::RangeProof;
 use merkle_acl::trust::{
     AnchorHistory, AnchorRules, Attestation, AttesterQuorum, AttesterSet, Finality, HeaderEvidence, HeaderStatement,
@@ -88,15 +89,20 @@ pub fn path(bytes: &[u8]) {
     assert!(proof.verify(word(bytes, 2), number(bytes, 1), B256::repeat_byte(0x5a)).is_err());
 }
 
-/// Compact evidence: what expands, compresses to the same.
+/// Packed proofs of up to three keys: what unpacks is the one packed form of what comes out.
+pub fn packed(bytes: &[u8]) {
+    let (count, packed) = bytes.split_first().map_or((0, bytes), |(first, rest)| (usize::from(first % 4), rest));
+    // Keys that part late, so that short children and extensions occur
+    let keys: Vec<B256> = (0u8..3).map(|place| B256::with_last_byte(place << 3 | place)).take(count).collect();
+    if let Ok(proofs) = unpack(packed, &keys) {
+        let proofs: Vec<(B256, &[Bytes])> = keys.iter().copied().zip(proofs.iter().map(Vec::as_slice)).collect();
+        assert_eq!(pack(&proofs).as_deref(), Ok(packed));
+    }
+}
+
+/// Compact paths: what expands, compresses to the same.
 pub fn compact(bytes: &[u8]) {
     let parts = pieces(bytes);
-    let places = |part: &Bytes| part.iter().map(|place| u16::from(*place)).collect();
-    let pooled = NodePool { nodes: parts.clone(), proofs: parts.iter().map(places).collect() };
-    if let Ok(proofs) = unpool(&pooled) {
-        let again = pool(proofs.iter().map(Vec::as_slice)).and_then(|pooled| unpool(&pooled));
-        assert_eq!(again, Ok(proofs));
-    }
     let count = number(bytes, 0) % 4096;
     let leaf = |part: &Bytes| (number(keccak256(part).as_slice(), 0) % 4096, keccak256(part));
     let mut leaves: Vec<_> = parts.iter().take(12).map(leaf).collect();

@@ -1,32 +1,24 @@
-//! The same evidence in fewer bytes: nodes that several trie proofs share, and hashes of one path that follow from another, are sent
-//! once.
+//! Paths in fewer bytes: hashes of one path that follow from another are sent once. (Trie proofs: [`crate::pack`].)
 //!
-//! This is compression and nothing else. What comes out of [`unpool`] and [`expand`] is as untrusted as what went over the wire, and
-//! is checked proof by proof, one leaf at a time.
+//! This is compression and nothing else. What comes out of [`expand`] is as untrusted as what went over the wire, and is checked one
+//! leaf at a time.
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::B256;
 
 use crate::{
     leaf::node_hash,
     proof::MAX_FACTS,
     range::{MAX_LEVEL, RangeError, RangeProof, covering_level},
-    slot::MAX_PROOF_NODES,
 };
 
-/// Most proofs of one pool: every fact's slot, every peak, the account.
-const MAX_PROOFS: usize = 2 * MAX_FACTS;
-
-/// Why compact evidence does not expand.
+/// Why compact paths do not expand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CompactError {
-    /// More proofs, or nodes of a proof, than are read.
-    #[error("too many proofs or nodes")]
+    /// More paths than are read.
+    #[error("too many paths")]
     TooMany,
-    /// A proof names a node that is not in the pool.
-    #[error("node {0} is not in the pool")]
-    NoNode(u16),
     /// Fewer hashes than the paths need.
     #[error("{0} hashes are too few")]
     TooFewHashes(usize),
@@ -38,47 +30,22 @@ pub enum CompactError {
     Range(#[from] RangeError),
 }
 
-/// Trie proofs with each node once.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NodePool {
-    /// Distinct nodes.
-    pub nodes: Vec<Bytes>,
-    /// Each proof as places in `nodes`, root first.
-    pub proofs: Vec<Vec<u16>>,
-}
+/// Peaks of one request that are worth their slots whatever leads to them.
+const PEAKS: usize = 2;
 
-/// Puts proofs into a pool.
-///
-/// # Errors
-/// [`CompactError::TooMany`].
-pub fn pool<'a>(proofs: impl IntoIterator<Item = &'a [Bytes]>) -> Result<NodePool, CompactError> {
-    let mut places = BTreeMap::new();
-    let mut out = NodePool::default();
-    for proof in proofs {
-        let mut refs = Vec::with_capacity(proof.len());
-        for node in proof {
-            let next = u16::try_from(out.nodes.len()).map_err(|_| CompactError::TooMany)?;
-            let place = *places.entry(node).or_insert(next);
-            if place == next {
-                out.nodes.push(node.clone());
-            }
-            refs.push(place);
+/// Of the leaves at `indices`, those that a request of many peaks shows by the slots of their grants: the ones alone under their peak. The
+/// peak would take a slot as well, and the path its hashes besides. With one or two peaks there are none: paths cost no call to the chain.
+pub fn lone(indices: &[u64], count: u64) -> Vec<u64> {
+    let mut under: BTreeMap<u8, Vec<u64>> = BTreeMap::new();
+    for index in indices {
+        if let Ok(level) = covering_level(*index, count) {
+            under.entry(level).or_default().push(*index);
         }
-        out.proofs.push(refs);
     }
-    Ok(out)
-}
-
-/// The proofs of a pool, in order. Nodes are shared, not copied.
-///
-/// # Errors
-/// [`CompactError`].
-pub fn unpool(pool: &NodePool) -> Result<Vec<Vec<Bytes>>, CompactError> {
-    if pool.proofs.len() > MAX_PROOFS || pool.proofs.iter().any(|refs| refs.len() > MAX_PROOF_NODES) {
-        return Err(CompactError::TooMany);
+    if under.len() <= PEAKS {
+        return Vec::new();
     }
-    let node = |place: &u16| pool.nodes.get(usize::from(*place)).cloned().ok_or(CompactError::NoNode(*place));
-    pool.proofs.iter().map(|refs| refs.iter().map(node).collect()).collect()
+    under.into_values().filter(|leaves| leaves.len() == 1).flatten().collect()
 }
 
 /// The hashes that `paths` under one count need beside each other and their leaves, level by level and from the left: what

@@ -140,6 +140,15 @@ pub fn slots_for(layout: AclLayout, facts: &[Fact]) -> Vec<B256> {
     slots
 }
 
+/// The grants among `facts`, each once, sorted by kind, handle and subject: the order in which evidence gives their places.
+pub fn grants<'a>(facts: impl IntoIterator<Item = &'a Fact>) -> Vec<Grant> {
+    let granted = |fact: &Fact| if let Fact::Granted(grant) = fact { Some(*grant) } else { None };
+    let mut grants: Vec<Grant> = facts.into_iter().filter_map(granted).collect();
+    grants.sort_unstable();
+    grants.dedup();
+    grants
+}
+
 /// The storage slots of `facts` alone, each once, sorted: what is proven under a block that is known already.
 pub fn fact_slots<'a>(facts: impl IntoIterator<Item = &'a Fact>) -> Vec<B256> {
     let mut slots = Vec::new();

@@ -29,4 +29,4 @@ pub mod tally;
 pub mod watch;
 
 pub use config::Config;
-pub use run::{Error, run};
+pub use run::{DATABASE, Error, run};

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tkms_eth::bindings::IACL::{Allowed, AllowedForDecryption};
 use tkms_eth::events::{Batch, ChainLog, Cursor, EventsError, Follow, LogFilter, LogReader};
-use tkms_eth::proofs::{ProofError, header_by_number};
+use tkms_eth::proofs::{ProofError, hash_by_number};
 use tokio::time::{Instant, sleep};
 
 /// Blocks asked for at once while catching up.
@@ -181,7 +181,7 @@ impl Mirror {
         // What a rebuild left half forgotten.
         self.on_disk(move |store| store.forget_range(chain_id)).await?;
         let (number, expected) = (self.host.chain.checkpoint_number, self.host.chain.checkpoint_hash);
-        let found = header_by_number(&self.host.rpc, number.into()).await?.hash;
+        let found = hash_by_number(&self.host.rpc, number.into()).await?;
         if found != expected {
             return Err(MirrorError::OtherChain { number, found, expected });
         }
@@ -203,7 +203,7 @@ impl Mirror {
         if block.mirrored() || head < number {
             return Ok(());
         }
-        let found = header_by_number(&self.host.rpc, number.into()).await?.hash;
+        let found = hash_by_number(&self.host.rpc, number.into()).await?;
         if found != block.anchor().hash() {
             return Err(MirrorError::OtherBranch { number, found, expected: block.anchor().hash() });
         }

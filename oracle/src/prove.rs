@@ -7,6 +7,7 @@ pub mod block;
 pub mod facts;
 pub mod keep;
 pub mod slots;
+mod vouch;
 
 use crate::clock::unix_now;
 use crate::metrics;

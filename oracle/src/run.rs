@@ -25,6 +25,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use tkms_eth::compare::{self, Differs};
+use tkms_eth::proofs::ProofError;
 use tkms_eth::submit::SubmitConfig;
 use tkms_eth::{LocalKey, RpcError};
 use tkms_types::{Cluster, HeaderTrustKind, HostChain};
@@ -34,11 +36,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// Name of the database in the data directory.
-const DATABASE: &str = "oracle.redb";
+pub const DATABASE: &str = "oracle.redb";
 /// Directory of fetched key files in the data directory.
 const KEYS: &str = "keys";
 /// Between two sweeps of what has expired.
 const SWEEP: Duration = Duration::from_secs(60);
+/// Longest wait for the contracts at start.
+const COMPARING: Duration = Duration::from_secs(10);
 /// Entries swept at once.
 const SWEPT_AT_ONCE: usize = 1_000;
 /// How long open exchanges may go on once we are told to stop.
@@ -98,6 +102,9 @@ pub enum Error {
     /// A chain's endpoint.
     #[error(transparent)]
     Rpc(#[from] RpcError),
+    /// A contract is not what the cluster file says.
+    #[error("chain {0}: {1}")]
+    Contract(u64, Differs),
     /// The HTTP client.
     #[error("http client: {0}")]
     Http(#[from] reqwest::Error),
@@ -121,6 +128,9 @@ pub async fn run(
     std::fs::create_dir_all(&config.data_dir).map_err(data_dir)?;
     let store = Arc::new(Store::open(&config.data_dir.join(DATABASE))?);
     let hosts = hosts(&config, &cluster, &store)?;
+    for host in hosts.values() {
+        compare(host, &cluster).await?;
+    }
     let nodes = NodeLink::all(&cluster)?;
     let keep_seconds = u64::from(config.limits.keep_hours.get()) * 3600;
     let limits = DeskLimits {
@@ -144,7 +154,7 @@ pub async fn run(
 
     let mut loops = JoinSet::new();
     for host in &config.host {
-        follow(&mut loops, host, &desk, &health, &key);
+        follow(&mut loops, host, &desk, &health, &key)?;
     }
     loops.spawn(sweep(desk.clone()));
     let routes = router(app, &config.cors_origins).into_make_service_with_connect_info::<Peer>();
@@ -199,6 +209,30 @@ fn hosts(config: &Config, cluster: &Cluster, store: &Arc<Store>) -> Result<BTree
     config.host.iter().map(host).collect()
 }
 
+/// The contracts are those of the cluster file: answers for others would count nowhere. An endpoint that does not answer is waited for
+/// later, and what blocks prove of ACL and executor is compared in each of them.
+async fn compare(host: &Host, cluster: &Cluster) -> Result<(), Error> {
+    let chain_id = host.chain.chain_id;
+    let unanswered = |error: &dyn std::fmt::Display| {
+        tracing::warn!(chain = chain_id, %error, "the contracts cannot be compared with the cluster file now");
+    };
+    let looked = tokio::time::timeout(COMPARING, async {
+        let all = compare::deployment(&host.rpc, &host.chain).await?;
+        if let Some(difference) = all.into_iter().find(|one| !one.agrees()) {
+            return Ok(Some(difference));
+        }
+        let all = compare::contracts(&host.rpc, cluster, &host.chain).await?;
+        Ok::<_, ProofError>(all.into_iter().find(|one| !one.agrees()))
+    });
+    match looked.await {
+        Ok(Ok(Some(difference))) => return Err(Error::Contract(chain_id, Differs(difference))),
+        Ok(Ok(None)) => {}
+        Ok(Err(error)) => unanswered(&error),
+        Err(late) => unanswered(&late),
+    }
+    Ok(())
+}
+
 fn attesters(host: &HostConfig, chain: &HostChain) -> Result<Option<Attesters>, Error> {
     if chain.trust != HeaderTrustKind::Attesters {
         return Ok(None);
@@ -211,15 +245,22 @@ fn attesters(host: &HostConfig, chain: &HostChain) -> Result<Option<Attesters>, 
     Ok(Some(Attesters::new(host.attesters.clone(), chain.clone(), timeout)?))
 }
 
-fn follow(loops: &mut JoinSet<()>, config: &HostConfig, desk: &Arc<Desk>, health: &Arc<Health>, key: &LocalKey) {
-    let Some(host) = desk.hosts.get(&config.chain_id).cloned() else { return };
+fn follow(
+    loops: &mut JoinSet<()>,
+    config: &HostConfig,
+    desk: &Arc<Desk>,
+    health: &Arc<Health>,
+    key: &LocalKey,
+) -> Result<(), StoreError> {
+    let Some(host) = desk.hosts.get(&config.chain_id).cloned() else { return Ok(()) };
     let poll = Duration::from_millis(config.poll_ms.get());
     loops.spawn(Watcher::new(desk.clone(), host.clone(), health.clone(), poll).run());
     loops.spawn(Mirror::new(host.clone(), desk.store.clone(), health.clone(), poll).run());
-    loops.spawn(Keeper::new(host.prover.clone(), health.clone(), poll.max(ATTESTER_POLL)).run());
+    loops.spawn(Keeper::new(host.prover.clone(), health.clone(), poll.max(ATTESTER_POLL))?.run());
     let max_fee = u128::from(config.max_fee_gwei.get()) * GWEI;
     let submit = SubmitConfig { max_fee, confirmations: CONFIRMATIONS, ..SubmitConfig::default() };
     loops.spawn(Deliverer::new(desk.clone(), host, health.clone()).run(key.clone(), submit));
+    Ok(())
 }
 
 async fn sweep(desk: Arc<Desk>) {

@@ -1,6 +1,7 @@
 //! The oracle's state on disk: one redb file. A request is written before anybody is told of it.
 
 mod chain;
+mod halts;
 mod range;
 
 pub use chain::{ChainStep, Fulfilled};

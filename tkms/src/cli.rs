@@ -54,8 +54,10 @@ pub enum Command {
     UserDecrypt(UserDecryptArgs),
     /// Shows how the nodes are, or where a request stands
     Status(StatusArgs),
-    /// Shows why a node halted a host chain; clears a halt
+    /// Shows why a node or an oracle halted a host chain; clears a halt
     Halt(HaltArgs),
+    /// Compares the cluster file with contracts and running services; one line a check
+    Doctor(DoctorArgs),
     /// Measures the stages of a decryption on a devnet of its own; adds to target/bench.json
     Bench(BenchArgs),
 }
@@ -292,17 +294,51 @@ A node halts a chain when its attesters vouch for two histories. Find out which 
 node forgets the newest block with it. The node must not be running.
 
 Example:
-  tkms halt --config node.toml --cluster cluster.json --clear 31337")]
+  tkms halt --config node.toml --cluster cluster.json --clear 31337
+  tkms halt --oracle --config oracle.toml --clear 31337")]
 pub struct HaltArgs {
-    /// The node's configuration file
+    /// The node's or, with --oracle, the oracle's configuration file
     #[arg(long)]
     pub config: PathBuf,
+    /// The halts of an oracle, not of a node
+    #[arg(long)]
+    pub oracle: bool,
     /// Cluster file
     #[arg(long, default_value = "cluster.json")]
     pub cluster: PathBuf,
     /// Chain to serve again
     #[arg(long)]
     pub clear: Option<u64>,
+}
+
+/// What is compared.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  tkms doctor --cluster devnet/cluster.json --rpc 31337=http://127.0.0.1:18545 \\
+      --attester http://127.0.0.1:18548 --attester http://127.0.0.1:18549 --relayer http://127.0.0.1:18546/v2
+
+Each line is one check: ok, DIFFERS (with what to do), DOWN (no answer) or skipped (no address given). Nodes are asked at the addresses
+of the cluster file. Exit code 1 if anything differs or does not answer.")]
+pub struct DoctorArgs {
+    /// Cluster file
+    #[arg(long, default_value = "cluster.json", env = "TKMS_CLUSTER")]
+    pub cluster: PathBuf,
+    /// JSON-RPC endpoint of a host chain, as chain id = URL; may be given for each chain
+    #[arg(long, value_parser = chain_url)]
+    pub rpc: Vec<(u64, Url)>,
+    /// An attester; may be given for each
+    #[arg(long)]
+    pub attester: Vec<Url>,
+    /// Relayer URL of an oracle, ending in /v2
+    #[arg(long, env = "TKMS_RELAYER")]
+    pub relayer: Option<Url>,
+}
+
+fn chain_url(text: &str) -> Result<(u64, Url), String> {
+    let (chain, url) = text.split_once('=').ok_or("chain id = URL is meant, as in 31337=http://127.0.0.1:8545")?;
+    let chain = chain.trim().parse().map_err(|error| format!("chain id {chain}: {error}"))?;
+    Ok((chain, url.trim().parse().map_err(|error| format!("URL {url}: {error}"))?))
 }
 
 /// The deployment a client command talks to.

@@ -2,15 +2,16 @@
 //!
 //! Every fact by its own slot, whatever stands there; an oracle shows grants by their paths, which are shorter.
 
+use alloy_primitives::{B256, Bytes, keccak256};
 use anyhow::{Context as _, Result, ensure};
-use merkle_acl::compact::pool;
+use merkle_acl::pack::pack;
 use merkle_acl::{AclLayout, Fact, slots_for};
 use std::time::Duration;
 use tkms_eth::Rpc;
 use tkms_eth::proofs::state_proof;
 use tkms_types::HostChain;
 use tkms_wire::attestation::{JSON_BYTES, LATEST_PATH, PATH, SignedHeader};
-use tkms_wire::evidence::{Attested, Evidence, SlotProof};
+use tkms_wire::evidence::{Attested, Evidence};
 use url::Url;
 
 /// Longest wait for one attester.
@@ -33,7 +34,11 @@ pub async fn attestations(attesters: &[Url]) -> Result<Vec<SignedHeader>> {
     Ok(signed)
 }
 
-async fn get(attester: &Url, path: &str) -> Result<SignedHeader> {
+/// One answer of an attester.
+///
+/// # Errors
+/// If it does not give one.
+pub(crate) async fn get(attester: &Url, path: &str) -> Result<SignedHeader> {
     let client = reqwest::Client::builder().timeout(ANSWER_TIME).build()?;
     let mut answer = client.get(attester.join(path)?).send().await?.error_for_status()?;
     let mut json = Vec::new();
@@ -52,19 +57,19 @@ pub async fn under(rpc: &Rpc, host: &HostChain, signed: &[SignedHeader], facts: 
     let first = signed.first().context("no attestation")?;
     let proof = state_proof(rpc, first.hash, host.contracts.acl, &slots_for(AclLayout::Range, facts)).await?;
     let executor = state_proof(rpc, first.hash, host.contracts.executor, &[]).await?;
-    let accounts = [proof.account.as_slice(), executor.account.as_slice()];
-    let pooled = pool(accounts.into_iter().chain(proof.slots.iter().map(|(_, nodes)| nodes.as_slice())))?;
-    let mut places = pooled.proofs.into_iter();
-    let (account, executor) = (places.next().unwrap_or_default(), places.next().unwrap_or_default());
+    let accounts = [(host.contracts.acl, &proof.account), (host.contracts.executor, &executor.account)];
+    let accounts = accounts.map(|(account, nodes)| (keccak256(account), nodes.as_slice()));
+    let slots: Vec<(B256, &[Bytes])> =
+        proof.slots.iter().map(|(slot, nodes)| (keccak256(slot), nodes.as_slice())).collect();
     let attestations = signed.iter().map(SignedHeader::attestation).collect::<Result<_, _>>()?;
     Ok(Evidence {
         header: first.header.0.0.clone(),
         attested: Some(Attested { set: first.set, attestations }),
-        nodes: pooled.nodes.into_iter().map(|node| node.0).collect(),
-        account,
-        executor,
-        slots: proof.slots.iter().zip(places).map(|((slot, _), nodes)| SlotProof { slot: *slot, nodes }).collect(),
-        paths: Vec::new(),
+        accounts: pack(&accounts)?.into(),
+        executor: true,
+        storage: pack(&slots)?.into(),
+        slots: proof.slots.iter().map(|(slot, _)| *slot).collect(),
+        places: Vec::new(),
         hashes: Vec::new(),
     })
 }

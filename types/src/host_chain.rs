@@ -28,6 +28,10 @@ pub struct HostChain {
     pub trust: HeaderTrustKind,
     /// Who says so.
     pub attesters: AttesterSet,
+    /// The set before, while the last headers it signed are young enough; `None` without a change. The hash of a file without one is what
+    /// it was before there was this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_attesters: Option<FormerAttesters>,
     /// Least finality of a block that a request is judged in; a request may ask for more, never for less.
     pub min_finality: MinFinality,
     /// Oldest header a node accepts, in seconds.
@@ -84,6 +88,17 @@ pub struct AttesterSet {
     pub quorum: u16,
     /// Sorted, distinct, non-zero.
     pub members: Vec<Address>,
+}
+
+/// A set of attesters that another one took over from (trust-rules §3): it counts for headers of an earlier time than `until`, and until
+/// `until` + `maxAnchorAge` on the clock. Its signatures and those of the set in force are never added up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FormerAttesters {
+    /// The set as it was in the cluster file before.
+    pub set: AttesterSet,
+    /// When its successor took over, Unix seconds.
+    pub until: u64,
 }
 
 /// How sure a block must at least be: the host chain's own finality, its `safe` block, or so many blocks on top.
@@ -146,7 +161,12 @@ impl HostChain {
     /// Identity of its attester set: what an attestation counts for.
     #[must_use]
     pub fn attester_set_id(&self) -> B256 {
-        let set = &self.attesters;
+        self.set_id_of(&self.attesters)
+    }
+
+    /// Identity of an attester set of this chain, the one in force or a former one.
+    #[must_use]
+    pub fn set_id_of(&self, set: &AttesterSet) -> B256 {
         set_id(self.host_id(), SetRole::Attester, set.version, set.quorum, &set.members)
     }
 
@@ -178,6 +198,7 @@ impl HostChain {
             return field("chains.maxAnchorLag", "at least one block");
         }
         self.check_attesters()?;
+        self.check_former()?;
         let set = &self.coprocessors;
         let names = SetFields {
             set: "chains.coprocessors",
@@ -213,6 +234,25 @@ impl HostChain {
             return field(names.quorum, "two thirds of the validators, rounded up");
         }
         Ok(())
+    }
+
+    fn check_former(&self) -> Result<(), ClusterError> {
+        let Some(FormerAttesters { set, until }) = &self.former_attesters else { return Ok(()) };
+        if self.trust != HeaderTrustKind::Attesters {
+            return field("chains.formerAttesters", "for chains that are trusted by attesters");
+        }
+        if set.version >= self.attesters.version {
+            return field("chains.formerAttesters.set.version", "lower than that of the set in force");
+        }
+        if *until == 0 {
+            return field("chains.formerAttesters.until", "the time at which its successor took over");
+        }
+        let names = SetFields {
+            set: "chains.formerAttesters",
+            quorum: "chains.formerAttesters.set.quorum",
+            members: "chains.formerAttesters.set.members",
+        };
+        self.check_set(set.quorum, &set.members, &names)
     }
 
     /// Two quorums share an honest member, and the honest ones alone are a quorum (trust-rules §1).

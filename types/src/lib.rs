@@ -14,7 +14,9 @@ pub mod typed_data;
 
 pub use cluster::{Cluster, ClusterError, GatewayDomain, KeyMaterial, Node, Thresholds};
 pub use committee::{Committee, CommitteeError, PartyId, Threshold};
-pub use host_chain::{AttesterSet, Contracts, CoprocessorSet, HeaderTrustKind, HostChain, MinFinality};
+pub use host_chain::{
+    AttesterSet, Contracts, CoprocessorSet, FormerAttesters, HeaderTrustKind, HostChain, MinFinality,
+};
 pub use ids::{ContextId, EpochId, FheType, Handle, HandleError, Id, IdError, IdTag, KeyId, RequestId, SessionId};
 pub use plaintext::{Plaintext, PlaintextError};
 pub use request::{ExtraData, ExtraDataError, HandlePair, PublicRequest, RequestKind, UserRequest};

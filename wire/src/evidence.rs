@@ -1,6 +1,6 @@
 //! The evidence of a request: one block, who vouches for it, and proofs of what holds in its state.
 //!
-//! Shapes only: counts, widths, places inside the pool. What the bytes prove is for `merkle_acl` to say, in each node.
+//! Shapes only: counts and widths. What the bytes prove is for `merkle_acl` to say, in each node.
 
 use crate::field::{FieldError, Problem, bounded, fixed, nested};
 use crate::kms;
@@ -13,20 +13,16 @@ use tkms_types::{MinFinality, limits};
 pub const HEADER_BYTES: usize = 32 * 1024;
 /// Attestations of one header: no set is larger.
 pub const ATTESTATIONS: usize = limits::SET_MEMBERS;
-/// Distinct trie nodes.
-pub const NODES: usize = 16 * 1024;
-/// Bytes of a trie node: a full branch has 532.
-pub const NODE_BYTES: usize = 600;
-/// Nodes of one proof: a path has 64 nibbles.
-pub const PROOF_NODES: usize = 64;
+/// Bytes of the packed proofs of both accounts: two ways of 64 nodes of 600 bytes.
+pub const ACCOUNTS_BYTES: usize = 2 * 64 * 600;
 /// Facts of one request: two grants for each of 1,024 handles, and what can be taken back beside them.
 pub const FACTS: usize = 2_100;
 /// Levels of the range, the lowest one included: 2⁴⁰ grants.
 pub const LEVELS: usize = 41;
 /// Proven slots: each fact's, the range's first word, every peak.
 pub const SLOTS: usize = FACTS + 1 + LEVELS;
-/// Paths of grants.
-pub const PATHS: usize = FACTS;
+/// Places of grants.
+pub const PLACES: usize = FACTS;
 /// Hashes of all paths together.
 pub const HASHES: usize = 64 * 1024;
 /// Bytes of all of it as it is sent.
@@ -39,16 +35,17 @@ pub struct Evidence {
     pub header: Bytes,
     /// Who vouches for it; `None` where the chain is not trusted by attesters.
     pub attested: Option<Attested>,
-    /// Distinct trie nodes of all proofs.
-    pub nodes: Vec<Bytes>,
-    /// The ACL's account under the header's state root: places in `nodes`, root first.
-    pub account: Vec<u16>,
-    /// The executor's account likewise, or nothing.
-    pub executor: Vec<u16>,
-    /// Slots of the ACL, each once.
-    pub slots: Vec<SlotProof>,
-    /// Grants shown by their place in the range.
-    pub paths: Vec<GrantPath>,
+    /// Packed proofs under the header's state root: of the ACL's account and, if `executor` says so, of the executor's.
+    pub accounts: Bytes,
+    /// Whether the executor's account is among them.
+    pub executor: bool,
+    /// Packed proofs of `slots` under the ACL's storage root.
+    pub storage: Bytes,
+    /// Slots of the ACL as the contract numbers them, not hashed.
+    pub slots: Vec<B256>,
+    /// For each grant of the request, in the order of `merkle_acl::grants`: 1 + its position in the whole range, or 0 if its slot shows
+    /// it. Empty, not all 0, if none is shown by a path.
+    pub places: Vec<u64>,
     /// Of all paths together, the hashes that do not follow from their own leaves.
     pub hashes: Vec<B256>,
 }
@@ -73,30 +70,6 @@ pub struct Attestation {
     pub signature: [u8; SIGNATURE_BYTES],
 }
 
-/// One storage slot with its proof.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SlotProof {
-    /// The slot as the contract numbers it, not hashed.
-    pub slot: B256,
-    /// Places in [`Evidence::nodes`], root first.
-    pub nodes: Vec<u16>,
-}
-
-/// Place of one grant in the range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GrantPath {
-    /// 1 persistent, 2 public.
-    pub kind: u8,
-    /// The ciphertext.
-    pub handle: B256,
-    /// Who has the grant; zero for a public one.
-    pub subject: Address,
-    /// Position of the leaf in the whole range.
-    pub index: u64,
-}
-
-const PUBLIC: u8 = 2;
-
 impl TryFrom<kms::Evidence> for Evidence {
     type Error = FieldError;
     fn try_from(message: kms::Evidence) -> Result<Self, FieldError> {
@@ -109,47 +82,28 @@ impl TryFrom<kms::Evidence> for Evidence {
             [] if attestations.is_empty() => None,
             set => Some(Attested { set: fixed::<32>("attester_set", set)?.into(), attestations }),
         };
-        let nodes = nested("nodes", &message.nodes, NODES, |node| bounded("", node.clone(), NODE_BYTES))?;
-        let count = nodes.len();
-        let evidence = Self {
+        let some_path = message.places.is_empty() || message.places.iter().any(|place| *place > 0);
+        Ok(Self {
             header: bounded("header", message.header, HEADER_BYTES)?,
             attested,
-            account: read_places("account", &message.account, count)?,
-            executor: read_places("executor", &message.executor, count)?,
-            slots: nested("slots", &message.slots, SLOTS, |slot| read_slot(slot, count))?,
-            paths: nested("paths", &message.paths, PATHS, read_path)?,
-            hashes: read_hashes(&message.hashes)?,
-            nodes,
-        };
-        evidence.check_pool()?;
-        Ok(evidence)
-    }
-}
-
-impl Evidence {
-    /// Every node is there once and is part of a proof: bytes for nothing are not carried along.
-    fn check_pool(&self) -> Result<(), FieldError> {
-        let mut used = vec![false; self.nodes.len()];
-        let proofs = self.slots.iter().map(|slot| &slot.nodes).chain([&self.account, &self.executor]);
-        for place in proofs.flatten() {
-            if let Some(used) = used.get_mut(usize::from(*place)) {
-                *used = true;
-            }
-        }
-        if let Some(unused) = used.iter().position(|used| !used) {
-            return Err(FieldError { path: format!("nodes[{unused}]"), problem: Problem::Unused });
-        }
-        let distinct: std::collections::BTreeSet<&Bytes> = self.nodes.iter().collect();
-        if distinct.len() < self.nodes.len() {
-            return Err(FieldError::new("nodes", Problem::Repeated));
-        }
-        Ok(())
+            accounts: bounded("accounts", message.accounts, ACCOUNTS_BYTES)?,
+            executor: message.executor,
+            storage: message.storage,
+            slots: read_words("slots", &message.slots, SLOTS)?,
+            places: match message.places.len() {
+                found if found > PLACES => {
+                    return Err(FieldError::new("places", Problem::TooMany { found, limit: PLACES }));
+                }
+                _ if some_path => message.places,
+                _ => return Err(FieldError::new("places", Problem::Unused)),
+            },
+            hashes: read_words("hashes", &message.hashes, HASHES)?,
+        })
     }
 }
 
 impl From<&Evidence> for kms::Evidence {
     fn from(evidence: &Evidence) -> Self {
-        let places = |places: &[u16]| places.iter().map(|place| u32::from(*place)).collect();
         let attested = evidence.attested.as_ref();
         Self {
             header: evidence.header.clone(),
@@ -157,16 +111,12 @@ impl From<&Evidence> for kms::Evidence {
             attestations: attested
                 .map(|attested| attested.attestations.iter().map(Into::into).collect())
                 .unwrap_or_default(),
-            nodes: evidence.nodes.clone(),
-            account: places(&evidence.account),
-            executor: places(&evidence.executor),
-            slots: evidence
-                .slots
-                .iter()
-                .map(|proof| kms::SlotProof { slot: word(&proof.slot), nodes: places(&proof.nodes) })
-                .collect(),
-            paths: evidence.paths.iter().map(Into::into).collect(),
-            hashes: evidence.hashes.iter().flat_map(|hash| hash.0).collect::<Vec<u8>>().into(),
+            accounts: evidence.accounts.clone(),
+            executor: evidence.executor,
+            storage: evidence.storage.clone(),
+            slots: words(&evidence.slots),
+            places: evidence.places.clone(),
+            hashes: words(&evidence.hashes),
         }
     }
 }
@@ -178,13 +128,6 @@ impl From<&Attestation> for kms::Attestation {
             finality: Some(attestation.finality.into()),
             signature: Bytes::copy_from_slice(&attestation.signature),
         }
-    }
-}
-
-impl From<&GrantPath> for kms::GrantPath {
-    fn from(path: &GrantPath) -> Self {
-        let subject = if path.kind == PUBLIC { Bytes::new() } else { Bytes::copy_from_slice(path.subject.as_slice()) };
-        Self { kind: path.kind.into(), handle: word(&path.handle), subject, index: path.index }
     }
 }
 
@@ -212,40 +155,19 @@ fn read_attestation(message: &kms::Attestation) -> Result<Attestation, FieldErro
     })
 }
 
-fn read_slot(message: &kms::SlotProof, nodes: usize) -> Result<SlotProof, FieldError> {
-    Ok(SlotProof {
-        slot: fixed::<32>("slot", &message.slot)?.into(),
-        nodes: read_places("nodes", &message.nodes, nodes)?,
-    })
-}
-
-fn read_path(message: &kms::GrantPath) -> Result<GrantPath, FieldError> {
-    let kind = u8::try_from(message.kind).ok().filter(|kind| matches!(kind, 1 | 2));
-    let kind = kind.ok_or(FieldError::new("kind", Problem::Number))?;
-    let subject = match (kind, message.subject.as_ref()) {
-        (PUBLIC, []) => Address::ZERO,
-        (PUBLIC, subject) => {
-            return Err(FieldError::new("subject", Problem::Width { found: subject.len(), expected: 0 }));
-        }
-        (_, subject) => Address::new(fixed("subject", subject)?),
-    };
-    Ok(GrantPath { kind, handle: fixed::<32>("handle", &message.handle)?.into(), subject, index: message.index })
-}
-
-fn read_places(field: &'static str, places: &[u32], nodes: usize) -> Result<Vec<u16>, FieldError> {
-    let inside = |place: &u32| u16::try_from(*place).ok().filter(|place| usize::from(*place) < nodes);
-    nested(field, places, PROOF_NODES, |place| inside(place).ok_or(FieldError::new("", Problem::Number)))
-}
-
-fn read_hashes(bytes: &[u8]) -> Result<Vec<B256>, FieldError> {
-    let (hashes, rest) = bytes.as_chunks::<32>();
-    if hashes.len() > HASHES {
-        return Err(FieldError::new("hashes", Problem::TooMany { found: hashes.len(), limit: HASHES }));
+fn read_words(field: &'static str, bytes: &[u8], limit: usize) -> Result<Vec<B256>, FieldError> {
+    let (words, rest) = bytes.as_chunks::<32>();
+    if words.len() > limit {
+        return Err(FieldError::new(field, Problem::TooMany { found: words.len(), limit }));
     }
     if !rest.is_empty() {
-        return Err(FieldError::new("hashes", Problem::Width { found: bytes.len(), expected: 32 * hashes.len() }));
+        return Err(FieldError::new(field, Problem::Width { found: bytes.len(), expected: 32 * words.len() }));
     }
-    Ok(hashes.iter().map(B256::from).collect())
+    Ok(words.iter().map(B256::from).collect())
+}
+
+fn words(words: &[B256]) -> Bytes {
+    words.iter().flat_map(|word| word.0).collect::<Vec<u8>>().into()
 }
 
 fn word(word: &B256) -> Bytes {

@@ -126,6 +126,7 @@ async fn nodes_accept_what_a_quorum_signed_and_only_final_blocks_are_signed() {
     let trust = AttesterQuorum::new(vec![set], move |statement: &_| digest(statement, &host));
     let rules = AnchorRules {
         checkpoint_number: world.host.checkpoint_number,
+        former_attesters: None,
         min_finality: Finality::Finalized,
         max_age: 600,
         max_lag: 256,

@@ -140,6 +140,7 @@ pub fn chain() -> HostChain {
         checkpoint_hash: B256::repeat_byte(3),
         trust: HeaderTrustKind::Attesters,
         attesters: AttesterSet { version: 1, quorum: 3, members: (1..=4).map(Address::repeat_byte).collect() },
+        former_attesters: None,
         min_finality: MinFinality::Finalized,
         max_anchor_age: 600,
         max_anchor_lag: 300,

@@ -179,29 +179,25 @@ async fn altered_headers_and_proofs_are_refused_at_every_node() {
             }),
         ),
         ("two signatures", with(&|evidence| evidence.attested.as_mut().unwrap().attestations.truncate(2))),
+        ("another account", with(&|evidence| evidence.accounts = flip(&evidence.accounts, 40))),
         (
             "a leaf of another value",
-            with(&|evidence| {
-                let last = *evidence.slots[0].nodes.last().unwrap() as usize;
-                let at = evidence.nodes[last].len() - 1;
-                evidence.nodes[last] = flip(&evidence.nodes[last], at);
-            }),
+            with(&|evidence| evidence.storage = flip(&evidence.storage, evidence.storage.len() - 1)),
         ),
-        ("the executor's account for the ACL's", with(&|evidence| evidence.account = evidence.executor.clone())),
-        ("a slot that was not asked for", with(&|evidence| evidence.slots[0].slot = B256::repeat_byte(5))),
-        (
-            "a proof cut short",
-            with(&|evidence| {
-                evidence.slots[0].nodes.pop();
-            }),
-        ),
+        ("another neighbour", with(&|evidence| evidence.storage = flip(&evidence.storage, 10))),
+        ("storage for accounts", with(&|evidence| evidence.accounts = evidence.storage.clone())),
+        ("the executor's account as if it were not there", with(&|evidence| evidence.executor = false)),
+        ("a slot that was not asked for", with(&|evidence| evidence.slots[0] = B256::repeat_byte(5))),
+        ("a proof cut short", with(&|evidence| evidence.storage.truncate(evidence.storage.len() - 1))),
+        ("no proof", with(&|evidence| evidence.storage.clear())),
         (
             "a slot left out",
             with(&|evidence| {
                 evidence.slots.pop();
             }),
         ),
-        ("a slot twice", with(&|evidence| evidence.slots.push(evidence.slots[0].clone()))),
+        ("a slot twice", with(&|evidence| evidence.slots.push(evidence.slots[0]))),
+        ("a place for a grant that is shown by its slot", with(&|evidence| evidence.places = vec![1])),
     ];
     for (what, evidence) in cases {
         let lie = Call { evidence: Some(evidence), ..call.clone() };

@@ -9,6 +9,7 @@
 
 mod callbacks;
 mod contracts;
+mod doctor;
 mod evidence;
 mod faults;
 mod official_client;

@@ -79,10 +79,10 @@ impl Permit {
     ///
     /// # Errors
     /// [`Refusal::Internal`] if the handle is not part of the request.
-    pub(crate) fn for_peers(&self, handle: Handle) -> Result<wire::Evidence, Refusal> {
+    pub(crate) fn for_peers(&self, host: &HostChain, handle: Handle) -> Result<wire::Evidence, Refusal> {
         let grant = Grant::Public { handle: handle.0 };
         let path = self.shown.paths.iter().find(|(shown, _)| *shown == grant).map(|(_, path)| path);
-        self.evidence.for_grant(grant, path, self.anchor.count)
+        self.evidence.for_grant(&host.contracts, grant, path, self.anchor.count)
     }
 
     /// Whether it still counts.
@@ -145,7 +145,8 @@ impl Engine {
     ) -> Result<Permit, Refusal> {
         let parts = &self.parts;
         let host = self.host(admitted)?;
-        let evidence = Evidence::open(request.evidence.as_ref().ok_or(Refusal::EvidenceMissing)?)?;
+        let sent = request.evidence.as_ref().ok_or(Refusal::EvidenceMissing)?;
+        let evidence = Evidence::open(sent, host, &policy::facts(request, host, parts.clock.now()))?;
         let anchor = anchor::read(&evidence, host)?;
         let known = parts.hosts.known(host.chain_id, anchor.hash());
         let need = anchor::need(host, request.finality);

@@ -178,8 +178,9 @@ impl Engine {
     }
 
     async fn answer_public(&self, job: &Job, by_handle: &ByHandle) -> Result<(reply::Outcome, Vec<PartyId>), Refusal> {
+        let host = self.host(&job.admitted)?;
         let request = |handle| {
-            let evidence = job.permit.for_peers(handle)?;
+            let evidence = job.permit.for_peers(host, handle)?;
             job.request.for_peers(handle, evidence).ok_or(Refusal::Internal("not a public request"))
         };
         let opened = self.open_all(job, by_handle, request).await?;

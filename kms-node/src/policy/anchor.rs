@@ -10,8 +10,8 @@ use alloy_primitives::{Address, B256, Bytes};
 use merkle_acl::compact::expand;
 use merkle_acl::range::{RangeProof, covering_level};
 use merkle_acl::trust::{
-    AnchorMark, AnchorRules, AttesterQuorum, AttesterSet, EndpointAnswers, EndpointQuorum, Finality, HeaderStatement,
-    HeaderTrust, Need, SealFormat, SetError, TrustError, ValidatorSeals, Witness, accept,
+    AnchorMark, AnchorRules, AttesterQuorum, AttesterSet as Attesters, EndpointAnswers, EndpointQuorum, Finality,
+    HeaderStatement, HeaderTrust, Need, SealFormat, SetError, TrustError, ValidatorSeals, Witness, accept,
 };
 use merkle_acl::{
     AclBlock, AclError, AclHost, AclProof, Anchor, Fact, Grant, GrantKind, ProofError, SlotProof, keys, leaf_hash,
@@ -19,7 +19,7 @@ use merkle_acl::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tkms_types::typed_data::{HeaderAttestation, header_digest};
-use tkms_types::{Handle, HeaderTrustKind, HostChain, MinFinality};
+use tkms_types::{AttesterSet, FormerAttesters, Handle, HeaderTrustKind, HostChain, MinFinality};
 use tkms_wire::evidence::Attested;
 
 /// A block that was accepted: what its hash stands for, how sure it is, and the bytes that showed it.
@@ -243,13 +243,18 @@ fn rules(host: &HostChain) -> AnchorRules {
 /// The host's way to know. `own` is looked at in RPC mode only; without it nobody vouches for anything there.
 fn trust<'a>(host: &'a HostChain, own: Option<&OwnView>) -> Result<Box<dyn HeaderTrust + 'a>, Refusal> {
     let (quorum, members) = (usize::from(host.attesters.quorum), host.attesters.members.clone());
+    let set = |set: &AttesterSet| Attesters::new(host.set_id_of(set), set.members.clone(), set.quorum.into());
     let seals =
         |format, members| ValidatorSeals::new(format, members).map(|seals| Box::new(seals) as Box<dyn HeaderTrust>);
     let built: Result<Box<dyn HeaderTrust>, SetError> = match host.trust {
-        HeaderTrustKind::Attesters => AttesterSet::new(host.attester_set_id(), members, quorum).map(|set| {
-            let digest = move |statement: &HeaderStatement| digest(statement, host);
-            Box::new(AttesterQuorum::new(vec![set], digest)) as Box<dyn HeaderTrust>
-        }),
+        HeaderTrustKind::Attesters => {
+            let retired = |former: &FormerAttesters| Ok(set(&former.set)?.retired(former.until, host.max_anchor_age));
+            let sets = [set(&host.attesters)].into_iter().chain(host.former_attesters.as_ref().map(retired));
+            sets.collect::<Result<_, _>>().map(|sets| {
+                let digest = move |statement: &HeaderStatement| digest(statement, host);
+                Box::new(AttesterQuorum::new(sets, digest)) as Box<dyn HeaderTrust>
+            })
+        }
         HeaderTrustKind::Qbft => seals(SealFormat::Qbft, members),
         HeaderTrustKind::Ibft2 => seals(SealFormat::Ibft2, members),
         HeaderTrustKind::Rpc => {

@@ -10,7 +10,7 @@ use merkle_acl::{Fact, Grant, keys};
 use tkms_kms_node::policy::HostState;
 use tkms_kms_node::policy::anchor::{KnownBlock, OwnView};
 use tkms_kms_node::refusal::RefusalClass::{Permanent, Retry, Wait};
-use tkms_types::{AttesterSet, FheType, HeaderTrustKind, MinFinality};
+use tkms_types::{AttesterSet, FheType, FormerAttesters, HeaderTrustKind, MinFinality};
 use tkms_wire::evidence::{Attested, Evidence};
 
 fn refused(trial: &Trial, tamper: impl FnOnce(&mut Evidence), code: &str) {
@@ -19,8 +19,9 @@ fn refused(trial: &Trial, tamper: impl FnOnce(&mut Evidence), code: &str) {
     says(trial.judge(&evidence), code, Retry);
 }
 
-fn shorten<T>(list: &mut Vec<T>) {
-    list.truncate(list.len() - 1);
+/// Without the last byte.
+fn shorten(bytes: &mut bytes::Bytes) {
+    bytes.truncate(bytes.len() - 1);
 }
 
 fn attestations(evidence: &mut Evidence) -> &mut Attested {
@@ -92,6 +93,50 @@ fn signatures_for_another_set_host_or_fork_do_not_count() {
     let mut foreign = fork.evidence();
     attestations(&mut foreign).set = trial.host.attester_set_id();
     says(trial.judge(&foreign), "HeaderUnattested", Retry);
+}
+
+/// Four new attesters took over at `until`; those before them signed the trial's header.
+fn rotated(until: u64) -> (Trial, Evidence) {
+    let mut trial = public_trial();
+    let signed_before = trial.evidence();
+    let former = FormerAttesters { set: trial.host.attesters.clone(), until };
+    let mut members: Vec<_> = (1..=4).map(|number| address_of(&signing_key(0xa0 + number))).collect();
+    members.sort_unstable();
+    trial.host.attesters = AttesterSet { version: 2, quorum: 3, members };
+    trial.host.former_attesters = Some(former);
+    (trial, signed_before)
+}
+
+#[test]
+fn a_former_set_counts_for_headers_before_its_end_until_they_are_too_old() {
+    let time = NOW + 1;
+    let (mut trial, signed) = rotated(time + 1);
+    assert!(trial.judge(&signed).is_ok(), "the last header of its time");
+    let (later, _) = rotated(time);
+    says(later.judge(&signed), "AttesterSetUnknown", Retry);
+    // Nor for ever: from the end on, as long as a header may be old
+    trial.host.former_attesters.as_mut().unwrap().until = time + 1;
+    trial.now = time + 600;
+    assert!(trial.judge(&signed).is_ok());
+    trial.host.max_anchor_age = 599;
+    trial.now = time + 1 + 598;
+    assert!(trial.judge(&signed).is_ok());
+    trial.now += 1;
+    says(trial.judge(&signed), "AttesterSetUnknown", Retry);
+}
+
+#[test]
+fn signatures_of_a_former_set_and_of_its_successor_are_not_added_up() {
+    let (trial, mut mixed) = rotated(NOW + 100);
+    attestations(&mut mixed).attestations.truncate(2);
+    says(trial.judge(&mixed), "HeaderUnattested", Retry);
+    // The former members' signatures under the new set's name, and the other way round
+    let (trial, mut renamed) = rotated(NOW + 100);
+    attestations(&mut renamed).set = trial.host.attester_set_id();
+    says(trial.judge(&renamed), "HeaderUnattested", Retry);
+    let (mut forgotten, signed) = rotated(NOW + 100);
+    forgotten.host.former_attesters = None;
+    says(forgotten.judge(&signed), "AttesterSetUnknown", Retry);
 }
 
 #[test]
@@ -172,8 +217,9 @@ fn final_blocks_that_contradict_each_other_are_in_conflict() {
 #[test]
 fn account_code_and_pause_are_proven() {
     let trial = public_trial();
-    refused(&trial, |e| shorten(&mut e.account), "AccountProofInvalid");
-    refused(&trial, |e| e.account.clone_from(&e.executor), "AccountProofInvalid");
+    refused(&trial, |e| shorten(&mut e.accounts), "AccountProofInvalid");
+    refused(&trial, |e| e.accounts.clone_from(&e.storage), "AccountProofInvalid");
+    refused(&trial, |e| e.accounts.clear(), "AccountProofInvalid");
     let mut other = public_trial();
     other.host.contracts.acl = EXECUTOR;
     says(other.judge(&other.evidence()), "AccountProofInvalid", Retry);
@@ -190,28 +236,34 @@ fn account_code_and_pause_are_proven() {
 #[test]
 fn the_executors_code_is_proven_once_per_cluster_file() {
     let mut trial = public_trial();
-    refused(&trial, |e| e.executor.clear(), "ExecutorUnproven");
-    refused(&trial, |e| e.executor.clone_from(&e.account), "AccountProofInvalid");
+    says(trial.judge(&trial.with(|parts| parts.executor.clear())), "ExecutorUnproven", Retry);
+    // Both accounts, and the word that there is one; one, and the word that there are both
+    refused(&trial, |e| e.executor = false, "AccountProofInvalid");
+    let mut one = trial.with(|parts| parts.executor.clear());
+    one.executor = true;
+    says(trial.judge(&one), "AccountProofInvalid", Retry);
     trial.host.executor_code_hash = B256::ZERO;
     says(trial.judge(&trial.evidence()), "ExecutorCodeChanged", Permanent);
     trial.state.executor_proven = true;
     says(trial.judge(&trial.evidence()), "ExecutorCodeChanged", Permanent);
-    let mut without = trial.evidence();
-    without.executor.clear();
-    assert!(trial.judge(&without).is_ok());
+    assert!(trial.judge(&trial.with(|parts| parts.executor.clear())).is_ok());
 }
 
 #[test]
 fn the_blocks_own_slots_are_all_there_once_and_no_others() {
     let trial = public_trial();
-    refused(&trial, |e| drop(e.slots.remove(0)), "SlotProofInvalid");
-    refused(&trial, |e| drop(e.slots.remove(1)), "SlotProofInvalid");
-    refused(&trial, |e| e.slots.push(e.slots[0].clone()), "SlotProofInvalid");
-    refused(&trial, |e| shorten(&mut e.slots[0].nodes), "SlotProofInvalid");
-    refused(&trial, |e| e.slots[0].nodes.clone_from(&e.account), "SlotProofInvalid");
+    for missing in [0, 1] {
+        let fewer = trial.with(|parts| drop(parts.slots.remove(missing)));
+        says(trial.judge(&fewer), "SlotProofInvalid", Retry);
+        refused(&trial, |e| drop(e.slots.remove(missing)), "SlotProofInvalid");
+    }
+    refused(&trial, |e| e.slots.push(e.slots[0]), "SlotProofInvalid");
+    refused(&trial, |e| shorten(&mut e.storage), "SlotProofInvalid");
+    refused(&trial, |e| e.storage.clear(), "SlotProofInvalid");
+    refused(&trial, |e| e.storage.clone_from(&e.accounts), "SlotProofInvalid");
     // A peak that the count has not, with the proof that there is nothing; a word that nobody needs
     for slot in [keys::range_peak(5), keys::denied(address_of(&signing_key(1)))] {
-        let more = trial.with_slot(slot);
+        let more = trial.with(|parts| parts.slots.push(trial.chain.slot(trial.at, slot)));
         says(trial.judge(&more), "SlotProofInvalid", Retry);
     }
 }
@@ -224,7 +276,7 @@ fn count_and_peak_of_another_block_do_not_fit() {
     let wanted = [Fact::Granted(Grant::Public { handle: crate::policy::a_handle().0 })];
     let (here, newer) = (trial.chain.parts(5, &wanted), trial.chain.parts(6, &wanted));
     // All of the newer block's storage under the older header
-    let mixed = Parts { slots: newer.slots, paths: newer.paths, count: newer.count, ..here };
+    let mixed = Parts { slots: newer.slots, grants: newer.grants, count: newer.count, ..here };
     let mixed = mixed.compact(trial.evidence().attested);
     says(trial.judge(&mixed), "SlotProofInvalid", Retry);
 }
@@ -246,12 +298,34 @@ fn a_known_block_needs_no_signatures_again_but_keeps_its_age_and_its_proofs() {
         change(&mut evidence);
         says(trial.judge(&evidence), code, Retry);
     };
-    refused(&|e| shorten(&mut e.account), "AccountProofInvalid");
-    refused(&|e| shorten(&mut e.slots[0].nodes), "SlotProofInvalid");
-    refused(&|e| shorten(&mut e.slots[1].nodes), "SlotProofInvalid");
-    refused(&|e| drop(e.slots.remove(0)), "SlotProofInvalid");
-    refused(&|e| drop(e.slots.remove(1)), "SlotProofInvalid");
-    refused(&|e| e.slots.push(e.slots[1].clone()), "SlotProofInvalid");
+    refused(&|e| shorten(&mut e.accounts), "AccountProofInvalid");
+    refused(&|e| shorten(&mut e.storage), "SlotProofInvalid");
+    for missing in [0, 1] {
+        refused(&|e| drop(e.slots.remove(missing)), "SlotProofInvalid");
+        let mut fewer = trial.with(|parts| drop(parts.slots.remove(missing)));
+        fewer.attested = None;
+        says(trial.judge(&fewer), "SlotProofInvalid", Retry);
+    }
+    refused(&|e| e.slots.push(e.slots[1]), "SlotProofInvalid");
+    // Well-formed proofs of another state
+    for part in 0..3 {
+        let mut other = Trial::new(trial.request.clone(), |chain| {
+            grant_public(chain);
+            grant_public(chain);
+            chain.set(B256::repeat_byte(5), U256::from(1));
+        });
+        other.now = trial.now;
+        let other = other.evidence();
+        let refused = |change: &dyn Fn(&mut Evidence), code| {
+            let mut evidence = bare.clone();
+            change(&mut evidence);
+            says(trial.judge(&evidence), code, Retry);
+        };
+        match part {
+            0 => refused(&|e| e.accounts.clone_from(&other.accounts), "AccountProofInvalid"),
+            _ => refused(&|e| e.storage.clone_from(&other.storage), "SlotProofInvalid"),
+        }
+    }
     trial.now = NOW + 602;
     says(trial.judge(&bare), "AnchorTooOld", Retry);
     trial.now = NOW;

@@ -11,7 +11,7 @@ use tkms_kms_node::policy::anchor;
 use tkms_kms_node::refusal::{Refusal, RefusalClass};
 use tkms_kms_node::request::Request;
 use tkms_types::{FheType, HandlePair};
-use tkms_wire::evidence::{Evidence, GrantPath};
+use tkms_wire::evidence::Evidence;
 
 /// A chain of whose state `change` is part, judged for a request on an honest oracle's evidence.
 fn judged(request: &Request, change: impl Fn(&InMemoryChain)) -> Result<(), Refusal> {
@@ -46,7 +46,7 @@ fn grants_are_shown_by_path_or_by_slot() {
 fn a_grant_that_the_evidence_does_not_speak_of_is_missing() {
     let trial = public_trial();
     let mut silent = trial.evidence();
-    silent.paths.clear();
+    silent.places.clear();
     silent.hashes.clear();
     says(trial.judge(&silent), "GrantMissing", RefusalClass::Retry);
 }
@@ -59,17 +59,16 @@ fn paths_that_do_not_lead_to_the_peak_are_refused() {
         change(&mut evidence);
         says(trial.judge(&evidence), "GrantProofInvalid", RefusalClass::Retry);
     };
-    refused(&|e| e.paths[0].index ^= 1);
-    refused(&|e| e.paths[0].index = 2);
-    refused(&|e| e.paths[0].index = u64::MAX);
+    refused(&|e| e.places[0] = 1);
+    refused(&|e| e.places[0] = 3);
+    refused(&|e| e.places[0] = u64::MAX);
     refused(&|e| e.hashes[0] = B256::ZERO);
     refused(&|e| e.hashes.clear());
     refused(&|e| e.hashes.push(B256::ZERO));
-    refused(&|e| e.paths.push(e.paths[0]));
-    let other = GrantPath { kind: 1, handle: B256::repeat_byte(0x77), subject: Address::repeat_byte(0x77), index: 0 };
+    refused(&|e| e.places.push(e.places[0]));
     refused(&|e| {
-        // A true path that nobody asked for, from which the first one follows
-        e.paths.push(other);
+        // The place of a grant that nobody asked for, from which the first one's path would follow
+        e.places.insert(0, 1);
         e.hashes.clear();
     });
     // The path of a grant to nobody, offered as public
@@ -77,12 +76,9 @@ fn paths_that_do_not_lead_to_the_peak_are_refused() {
         chain.grant(Grant::Public { handle: B256::ZERO });
         allow(chain, Address::ZERO);
     });
-    let mut forged = nobody.evidence();
-    let slot = Grant::Public { handle: a_handle().0 }.slot();
     let all = [Grant::Persistent { handle: a_handle().0, account: Address::ZERO }].map(merkle_acl::Fact::Granted);
-    let true_path = nobody.chain.parts(5, &all).compact(forged.attested.take());
-    forged = Evidence { paths: vec![GrantPath { kind: 2, ..true_path.paths[0] }], ..true_path };
-    assert!(forged.slots.iter().all(|proof| proof.slot != slot));
+    let forged = nobody.chain.parts(5, &all).compact(nobody.evidence().attested);
+    assert!(forged.places.len() == 1 && !forged.slots.contains(&Grant::Public { handle: a_handle().0 }.slot()));
     says(nobody.judge(&forged), "GrantProofInvalid", RefusalClass::Retry);
 }
 
@@ -95,7 +91,7 @@ fn ten_grants_of_one_request_are_shown_together_and_each_alone_to_peers() {
             chain.grant(Grant::Public { handle: handle.0 });
         }
     });
-    let opened = Opened::open(&trial.evidence()).unwrap();
+    let opened = Opened::open(&trial.evidence(), &trial.host, &trial.wanted()).unwrap();
     let block = trial.judge(&trial.evidence()).unwrap().block;
     let wanted = tkms_kms_node::policy::facts(&trial.request, &trial.host, NOW);
     let shown = anchor::facts(&opened, &block, &wanted).unwrap();
@@ -103,12 +99,12 @@ fn ten_grants_of_one_request_are_shown_together_and_each_alone_to_peers() {
     for handle in &handles {
         let grant = Grant::Public { handle: handle.0 };
         let (_, path) = shown.paths.iter().find(|(other, _)| *other == grant).unwrap();
-        let alone = opened.for_grant(grant, Some(path), block.range_count().unwrap()).unwrap();
+        let alone = opened.for_grant(&trial.host.contracts, grant, Some(path), block.range_count().unwrap()).unwrap();
         let mut single = public_trial();
         (single.chain, single.request) = (trial.chain.clone(), public(&[*handle]));
         assert!(single.judge(&alone).is_ok());
         single.request = public(&handles);
-        says(single.judge(&alone), "GrantMissing", RefusalClass::Retry);
+        says(single.judge(&alone), "GrantProofInvalid", RefusalClass::Retry);
     }
 }
 

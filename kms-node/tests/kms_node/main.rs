@@ -9,6 +9,7 @@ mod common;
 mod exact;
 mod facts;
 mod policy;
+mod qbft;
 mod setup;
 mod start;
 mod stock;

@@ -1,7 +1,7 @@
 //! One request, one chain, one block: judged by policy alone, without a node.
 
 use crate::common::chain::InMemoryChain;
-use crate::common::evidence::attested;
+use crate::common::evidence::{Parts, attested};
 use alloy_primitives::{Address, B256};
 use merkle_acl::{Fact, Grant};
 use tkms_kms_node::evidence::Evidence as Opened;
@@ -36,7 +36,7 @@ impl Trial {
         Self { chain, host, request, state, known: None, asked: None, own: None, now: NOW, at: 5 }
     }
 
-    fn wanted(&self) -> Vec<Fact> {
+    pub fn wanted(&self) -> Vec<Fact> {
         facts(&self.request, &self.host, self.now)
     }
 
@@ -46,16 +46,16 @@ impl Trial {
         parts.compact(Some(attested(&self.host, &parts.header, MinFinality::Finalized)))
     }
 
-    /// The same with the (true) proof of one more slot.
-    pub fn with_slot(&self, slot: B256) -> Evidence {
+    /// The same of other parts.
+    pub fn with(&self, change: impl FnOnce(&mut Parts)) -> Evidence {
         let mut parts = self.chain.parts(self.at, &self.wanted());
-        parts.slots.push(self.chain.slot(self.at, slot));
+        change(&mut parts);
         parts.compact(Some(attested(&self.host, &parts.header, MinFinality::Finalized)))
     }
 
     /// Checks 11 to 17.
     pub fn judge(&self, evidence: &Evidence) -> Result<KnownBlock, Refusal> {
-        let evidence = Opened::open(evidence)?;
+        let evidence = Opened::open(evidence, &self.host, &self.wanted())?;
         let case = Case {
             host: &self.host,
             state: &self.state,

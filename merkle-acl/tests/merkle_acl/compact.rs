@@ -1,8 +1,8 @@
-//! Compact evidence expands to what it was made of, or not at all.
+//! Compact paths expand to what they were made of, or not at all.
 
-use alloy_primitives::{B256, Bytes, keccak256};
+use alloy_primitives::{B256, keccak256};
 use merkle_acl::{
-    compact::{CompactError, NodePool, compress, expand, pool, unpool},
+    compact::{CompactError, compress, expand, lone},
     range::{MAX_LEVEL, MountainRange, RangeError, RangeProof, covering_level},
 };
 use proptest::prelude::*;
@@ -82,26 +82,14 @@ fn a_forged_leaf_does_not_pass_for_what_follows_from_it() {
     assert_eq!(expanded[1].verify(leaf(7), 16, peak), Err(RangeError::WrongPeak));
 }
 
-fn node(i: u8) -> Bytes {
-    vec![i; 40].into()
-}
-
 #[test]
-fn pooled_proofs_come_out_as_they_went_in() {
-    let proofs = [vec![node(1), node(2), node(3)], vec![node(1), node(4)], vec![], vec![node(1), node(2), node(2)]];
-    let pooled = pool(proofs.iter().map(Vec::as_slice)).unwrap();
-    assert_eq!(pooled.nodes.len(), 4);
-    assert_eq!(unpool(&pooled).unwrap(), proofs);
-}
-
-#[test]
-fn a_pool_with_a_hole_or_too_many_proofs_is_refused() {
-    let missing = NodePool { nodes: vec![node(1)], proofs: vec![vec![0, 1]] };
-    assert_eq!(unpool(&missing), Err(CompactError::NoNode(1)));
-    let long = NodePool { nodes: vec![node(1)], proofs: vec![vec![0; 65]] };
-    assert_eq!(unpool(&long), Err(CompactError::TooMany));
-    let many = NodePool { nodes: vec![node(1)], proofs: vec![vec![0]; 5_000] };
-    assert_eq!(unpool(&many), Err(CompactError::TooMany));
+fn leaves_alone_under_one_of_many_peaks_are_better_shown_by_slots() {
+    // 0b1101: peaks over 0 to 7, 8 to 11, and 12
+    assert_eq!(lone(&[0, 1, 8, 9], 13), Vec::<u64>::new(), "two peaks are worth their slots");
+    assert_eq!(lone(&[0, 8], 13), Vec::<u64>::new());
+    assert_eq!(lone(&[0, 1, 8, 9, 12], 13), [12]);
+    assert_eq!(lone(&[12, 8, 0], 13), [12, 8, 0]);
+    assert_eq!(lone(&[0, 8, 12, 13, 99], 13), [12, 8, 0], "who is not in the range is under no peak");
 }
 
 proptest! {
@@ -120,14 +108,11 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_compact_evidence_never_panics(
+    fn arbitrary_compact_paths_never_panic(
         leaves in prop::collection::vec((any::<u64>(), any::<[u8; 32]>()), 0..6), count in any::<u64>(), hashes in 0usize..200,
-        proofs in prop::collection::vec(prop::collection::vec(any::<u16>(), 0..70), 0..6),
     ) {
         let leaves: Vec<_> = leaves.into_iter().map(|(index, leaf)| (index, B256::from(leaf))).collect();
         let expanded = expand(&leaves, count, &vec![B256::ZERO; hashes]);
         prop_assert!(expanded.is_err() || leaves.len() * 40 >= hashes);
-        let pooled = NodePool { nodes: vec![Bytes::new(); 40_000], proofs };
-        prop_assert!(unpool(&pooled).is_ok_and(|out| out.len() == pooled.proofs.len()) || !pooled.proofs.is_empty());
     }
 }

@@ -73,6 +73,20 @@ fn trie_nodes() {
 }
 
 #[test]
+fn packed_proofs() {
+    // A branch with both own leaves; one under a common path; a leaf of another key; short children
+    let hash = [7u8; 32];
+    let seeds = [
+        vec![2, 1, 1, 5],
+        [[1u8, 4, 0x80, 0x01, 1, 1, 9].as_slice(), &hash].concat(),
+        [[1u8, 3, 1, 0x05, 0].as_slice(), &hash].concat(),
+        [[1u8, 2].as_slice(), &[5; 32], &[1, 9]].concat(),
+        vec![2, 5, 0x80, 0x01, 1, 1, 9, 2, 0xc1, 0x80],
+    ];
+    run(bodies::packed, &seeds);
+}
+
+#[test]
 fn paths_and_what_compresses_them() {
     let word = |number: u64| B256::from(alloy_primitives::U256::from(number));
     let path = [word(3), word(8), word(1), word(4), word(5)].concat();

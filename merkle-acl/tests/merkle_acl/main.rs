@@ -9,6 +9,7 @@ mod fuzzed;
 mod header;
 mod mainnet;
 mod mutations;
+mod pack;
 mod range;
 mod seals;
 mod solidity;

@@ -5,19 +5,20 @@ use super::slots::{SlotError, Slots};
 use super::{Proven, Unproven};
 use crate::record::Ask;
 use crate::store::{RangeView, StoreError};
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use merkle_acl::compact::{self, CompactError};
+use merkle_acl::pack::{PackError, pack};
 use merkle_acl::range::{RangeProof, covering_level};
 use merkle_acl::{
-    AclBlock, AclError, AclLayout, AclProof, Anchor, Fact, Grant, ProofError, SlotProof, TrieError, fact_slots, keys,
-    leaf_hash, prove_account, range_slots,
+    AclBlock, AclError, AclLayout, AclProof, Anchor, Fact, Grant, ProofError, SlotProof, TrieError, fact_slots, grants,
+    keys, leaf_hash, prove_account, range_slots,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tkms_eth::Rpc;
 use tkms_eth::proofs::{self, state_proof};
 use tkms_types::HostChain;
-use tkms_wire::evidence::{self, Attested, Evidence, GrantPath};
+use tkms_wire::evidence::{Attested, Evidence};
 
 /// A block to build on.
 pub struct FinalBlock {
@@ -60,8 +61,8 @@ pub enum BlockError {
 pub struct ProvenBlock {
     block: FinalBlock,
     acl: AclBlock,
-    account: Vec<Bytes>,
-    executor: Vec<Bytes>,
+    /// Address and proof of the ACL's account, of the executor's.
+    accounts: [(Address, Vec<Bytes>); 2],
     /// The range's first word and every live peak.
     range: BTreeMap<B256, Vec<Bytes>>,
     peaks: Vec<(u8, B256)>,
@@ -103,7 +104,8 @@ impl ProvenBlock {
             .map_err(|reason| BlockError::Executor { number, reason })?;
         let slots = Slots::new(rpc.clone(), hash, host.address, storage_root);
         let mirrored = AtomicBool::new(false);
-        Ok(Self { block, acl, account, executor, range, peaks, slots, mirrored })
+        let accounts = [(host.address, account), (chain.contracts.executor, executor)];
+        Ok(Self { block, acl, accounts, range, peaks, slots, mirrored })
     }
 
     /// The block.
@@ -153,7 +155,8 @@ impl ProvenBlock {
         Ok(self.acl.facts(&proof, &[Fact::Granted(grant)]).is_ok().then_some(path))
     }
 
-    /// Evidence for one request under this block, checked as a node will check it. A grant without a path is shown by its slot.
+    /// Evidence for one request under this block, checked as a node will check it. A grant without a path is shown by its slot, and so are
+    /// those that [`compact::lone`] names.
     ///
     /// # Errors
     /// [`Unproven`].
@@ -161,15 +164,20 @@ impl ProvenBlock {
         &self,
         ask: &Ask,
         chain: &HostChain,
-        paths: BTreeMap<Grant, RangeProof>,
+        mut paths: BTreeMap<Grant, RangeProof>,
         with_executor: bool,
         now: u64,
     ) -> Result<Proven, Unproven> {
         let wanted = facts::facts(ask, chain, now);
+        let known: BTreeSet<Grant> = paths.keys().copied().collect();
+        let indices: Vec<u64> = paths.values().map(|path| path.index).collect();
+        let lone = compact::lone(&indices, self.count());
+        paths.retain(|_, path| !lone.contains(&path.index));
         let by_slot: Vec<&Fact> =
             wanted.iter().filter(|fact| !matches!(fact, Fact::Granted(grant) if paths.contains_key(grant))).collect();
         if self.mirrored()
-            && let Some(Fact::Granted(grant)) = by_slot.iter().find(|fact| matches!(fact, Fact::Granted(_)))
+            && let Some(Fact::Granted(grant)) =
+                by_slot.iter().find(|fact| matches!(fact, Fact::Granted(grant) if !known.contains(grant)))
         {
             // The mirror has every grant of this block and not this one: no need to have its absence proven.
             let (handle, kind, subject) = (grant.handle(), grant.kind(), grant.subject());
@@ -189,7 +197,7 @@ impl ProvenBlock {
             },
             Err(error) => return Err(Unproven::Wrong(error.to_string())),
         }
-        let evidence = self.compact(&paths, &proofs, with_executor)?;
+        let evidence = self.compact(&grants(&wanted), &paths, &proofs, with_executor)?;
         let anchor = self.anchor();
         Ok(Proven { evidence, number: anchor.number(), hash: anchor.hash(), with_executor })
     }
@@ -197,10 +205,11 @@ impl ProvenBlock {
     /// Shared trie nodes once; of the peaks only those the paths lead to.
     fn compact(
         &self,
+        grants: &[Grant],
         paths: &BTreeMap<Grant, RangeProof>,
         facts: &[SlotProof],
         with_executor: bool,
-    ) -> Result<Evidence, CompactError> {
+    ) -> Result<Evidence, Unproven> {
         let count = self.count();
         let levels = paths.values().map(|path| covering_level(path.index, count));
         let levels = levels.collect::<Result<BTreeSet<u8>, _>>()?;
@@ -208,32 +217,20 @@ impl ProvenBlock {
         slots.extend(levels.into_iter().map(keys::range_peak));
         let mut slots = slot_proofs(&self.range, &slots);
         slots.extend(facts.iter().cloned());
-        let executor: &[Bytes] = if with_executor { &self.executor } else { &[] };
-        let proofs =
-            [self.account.as_slice(), executor].into_iter().chain(slots.iter().map(|slot| slot.nodes.as_slice()));
-        let pool = compact::pool(proofs)?;
-        let mut places = pool.proofs.into_iter();
-        let (account, executor) = (places.next().unwrap_or_default(), places.next().unwrap_or_default());
+        let accounts = self.accounts.iter().take(1 + usize::from(with_executor));
+        let accounts: Vec<_> = accounts.map(|(account, nodes)| (keccak256(account), nodes.as_slice())).collect();
+        let storage: Vec<_> = slots.iter().map(|proof| (keccak256(proof.slot), proof.nodes.as_slice())).collect();
         let leaves: Vec<(B256, RangeProof)> =
             paths.iter().map(|(grant, path)| (leaf_hash(grant), path.clone())).collect();
-        let place = |(grant, path): (&Grant, &RangeProof)| GrantPath {
-            kind: grant.kind() as u8,
-            handle: grant.handle(),
-            subject: grant.subject(),
-            index: path.index,
-        };
+        let place = |grant| paths.get(grant).map_or(0, |path| path.index.saturating_add(1));
         Ok(Evidence {
             header: self.block.header.0.clone(),
             attested: self.block.attested.clone(),
-            nodes: pool.nodes.into_iter().map(|node| node.0).collect(),
-            account,
-            executor,
-            slots: slots
-                .iter()
-                .zip(places)
-                .map(|(proof, nodes)| evidence::SlotProof { slot: proof.slot, nodes })
-                .collect(),
-            paths: paths.iter().map(place).collect(),
+            accounts: pack(&accounts)?.into(),
+            executor: with_executor,
+            storage: pack(&storage)?.into(),
+            slots: slots.iter().map(|proof| proof.slot).collect(),
+            places: if paths.is_empty() { Vec::new() } else { grants.iter().map(place).collect() },
             hashes: compact::compress(&leaves, count)?,
         })
     }
@@ -250,6 +247,12 @@ impl From<SlotError> for Unproven {
             SlotError::Slow(_) => Self::Later(error.to_string()),
             SlotError::Wrong { .. } => Self::Wrong(error.to_string()),
         }
+    }
+}
+
+impl From<PackError> for Unproven {
+    fn from(error: PackError) -> Self {
+        Self::Wrong(error.to_string())
     }
 }
 

@@ -1,23 +1,19 @@
 //! The loop that keeps the newest final block ready: found, checked as a node will check it, and its shared proofs collected while
 //! endpoints still have the state.
 
-use super::attesters::{AttestedBlock, Attesters, finality};
+use super::attesters::{AttestedBlock, Attesters};
 use super::block::{BlockError, FinalBlock, ProvenBlock};
-use super::{Prover, Standing};
+use super::{Prover, Standing, vouch};
 use crate::clock::unix_now;
 use crate::health::Health;
 use crate::metrics;
 use crate::store::StoreError;
-use alloy_primitives::B256;
 use merkle_acl::Anchor;
-use merkle_acl::trust::{
-    AnchorHistory, AnchorMark, AnchorRules, Attestation, AttesterQuorum, AttesterSet, HeaderEvidence, HeaderStatement,
-    SetError, TrustError, Witness, accept,
-};
+use merkle_acl::trust::{AnchorHistory, AnchorMark, HeaderEvidence, SetError, TrustError, accept};
 use std::sync::Arc;
 use std::time::Duration;
-use tkms_eth::proofs::{self, BlockNumberOrTag, header_by_number};
-use tkms_types::{HeaderTrustKind, HostChain, MinFinality, typed_data};
+use tkms_eth::proofs::{self, BlockNumberOrTag, header_by_number, header_by_number_as};
+use tkms_types::{HeaderTrustKind, MinFinality};
 use tokio::time::{Instant, sleep};
 
 /// Blocks remembered to find a second hash at one height.
@@ -62,9 +58,12 @@ pub enum KeepError {
         /// The chain's bound.
         limit: u64,
     },
-    /// Blocks of this kind of chain cannot be read from an endpoint's JSON.
-    #[error("chains trusted by {0:?} are not served by this build")]
-    Unsupported(HeaderTrustKind),
+    /// None are configured.
+    #[error("no attesters are configured for this chain")]
+    NoAttesters,
+    /// Two histories were vouched for, now or before a restart.
+    #[error("halted: {0}; `tkms halt --oracle` clears it")]
+    Halted(String),
 }
 
 impl KeepError {
@@ -90,16 +89,27 @@ pub struct Keeper {
     history: AnchorHistory,
     /// When a block was found last.
     found: Option<Instant>,
-    /// Two histories were vouched for: nothing more is built on until an operator has looked and started us again.
-    halted: Option<TrustError>,
+    /// Two histories were vouched for: nothing more is built on until an operator has looked and cleared it.
+    halted: Option<String>,
+    /// The halt stands on disk.
+    kept: bool,
 }
 
 impl Keeper {
-    /// Looks every `poll`.
-    #[must_use]
-    pub fn new(prover: Arc<Prover>, health: Arc<Health>, poll: Duration) -> Self {
-        let part = format!("final block chain {}", prover.chain.chain_id);
-        Self { prover, health, poll, part, history: AnchorHistory::default(), found: None, halted: None }
+    /// Looks every `poll`. A halt of before stands.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn new(prover: Arc<Prover>, health: Arc<Health>, poll: Duration) -> Result<Self, StoreError> {
+        let chain_id = prover.chain.chain_id;
+        let part = format!("final block chain {chain_id}");
+        let halted = prover.store.halt(chain_id)?;
+        if let Some(reason) = &halted {
+            tracing::error!(chain = chain_id, reason, "the chain is halted until an operator clears it");
+            metrics::halted(chain_id);
+        }
+        let (kept, history) = (halted.is_some(), AnchorHistory::default());
+        Ok(Self { prover, health, poll, part, history, found: None, halted, kept })
     }
 
     /// Runs for ever. Failures are waited out.
@@ -108,7 +118,7 @@ impl Keeper {
         let mut last = String::new();
         loop {
             let result = match &self.halted {
-                Some(error) => Err(error.clone().into()),
+                Some(reason) => Err(KeepError::Halted(reason.clone())),
                 None => self.look().await,
             };
             match result {
@@ -141,8 +151,9 @@ impl Keeper {
         {
             tracing::error!(chain = self.prover.chain.chain_id, %error, "two histories are vouched for: halted");
             metrics::halted(self.prover.chain.chain_id);
-            self.halted = Some(error.clone());
+            self.halted = Some(error.to_string());
         }
+        self.keep_halt();
         let why = error.public();
         self.prover.standing.send_modify(|standing| {
             standing.why = why;
@@ -150,6 +161,17 @@ impl Keeper {
                 standing.block = None;
             }
         });
+    }
+
+    /// Writes the halt; tried again at every look until it stands.
+    fn keep_halt(&mut self) {
+        let (Some(reason), false) = (&self.halted, self.kept) else { return };
+        match self.prover.store.set_halt(self.prover.chain.chain_id, reason) {
+            Ok(()) => self.kept = true,
+            Err(error) => {
+                tracing::error!(%error, "the halt could not be written; it holds as long as this process lives")
+            }
+        }
     }
 
     fn measure(&self) {
@@ -169,8 +191,10 @@ impl Keeper {
         let chain = &self.prover.chain;
         let found = match (&self.prover.attesters, chain.trust) {
             (Some(attesters), HeaderTrustKind::Attesters) => self.attested(attesters, known).await?,
+            (None, HeaderTrustKind::Attesters) => return Err(KeepError::NoAttesters),
             (_, HeaderTrustKind::Rpc) => self.endpoint(known).await?,
-            (_, other) => return Err(KeepError::Unsupported(other)),
+            // Sealed is final: there is nothing to wait for
+            (_, HeaderTrustKind::Qbft | HeaderTrustKind::Ibft2) => self.sealed(known).await?,
         };
         let Some(block) = found else { return self.check_age() };
         let anchor = self.trusted(&block)?;
@@ -187,26 +211,17 @@ impl Keeper {
         self.check_age()
     }
 
-    /// As nodes judge it.
+    /// As nodes judge it. In RPC mode they ask their own endpoints.
     fn trusted(&self, block: &FinalBlock) -> Result<Anchor, KeepError> {
         let (chain, now) = (&self.prover.chain, unix_now());
-        let rules = rules(chain);
-        let Some(attested) = &block.attested else {
+        let rules = vouch::rules(chain);
+        let Some(trust) = vouch::trust(chain)? else {
             rules.check_age(&block.anchor, &self.history, now)?;
             self.history.check(&block.anchor)?;
             return Ok(block.anchor);
         };
-        let attestations = attested.attestations.iter().map(|attestation| Attestation {
-            signer: attestation.signer,
-            finality: finality(attestation.finality),
-            signature: attestation.signature.to_vec().into(),
-        });
-        let witness = Witness::Attestations { set: attested.set, attestations: attestations.collect() };
-        let evidence = HeaderEvidence { header: block.header.clone(), witness };
-        let (members, quorum) = (chain.attesters.members.clone(), chain.attesters.quorum.into());
-        let set = AttesterSet::new(chain.attester_set_id(), members, quorum)?;
-        let trust = AttesterQuorum::new(vec![set], |statement: &HeaderStatement| digest(statement, chain));
-        let trusted = accept(&evidence, &trust, &rules, &self.history, rules.min_finality, now)?;
+        let evidence = HeaderEvidence { header: block.header.clone(), witness: vouch::witness(block) };
+        let trusted = accept(&evidence, trust.as_ref(), &rules, &self.history, rules.min_finality, now)?;
         Ok(*trusted.anchor())
     }
 
@@ -231,11 +246,29 @@ impl Keeper {
                 BlockNumberOrTag::Number(head.number.saturating_sub(depth.into()))
             }
         };
-        let header = header_by_number(&self.prover.rpc, tag).await?;
-        if header.number <= known.max(self.prover.chain.checkpoint_number) {
+        self.header(tag, known).await
+    }
+
+    /// The newest block; or another one than is known at the known height, which halts the chain if it is sealed as well.
+    async fn sealed(&self, known: u64) -> Result<Option<FinalBlock>, KeepError> {
+        if let Some(newest) = self.history.newest
+            && let Some(there) = self.header(newest.number.into(), 0).await?
+            && there.anchor.hash() != newest.hash
+        {
+            return Ok(Some(there));
+        }
+        self.header(BlockNumberOrTag::Latest, known).await
+    }
+
+    /// A header from the endpoint, hashed as its chain does, if it is above `known`.
+    async fn header(&self, tag: BlockNumberOrTag, known: u64) -> Result<Option<FinalBlock>, KeepError> {
+        let chain = &self.prover.chain;
+        let hash = |rlp: &[u8]| vouch::anchor(chain, rlp).ok().map(|anchor| anchor.hash());
+        let header = header_by_number_as(&self.prover.rpc, tag, hash).await?;
+        if header.number <= known.max(chain.checkpoint_number) {
             return Ok(None);
         }
-        let anchor = Anchor::from_header_rlp(&header.rlp)?;
+        let anchor = vouch::anchor(chain, &header.rlp)?;
         Ok(Some(FinalBlock { anchor, header: header.rlp, attested: None }))
     }
 
@@ -260,28 +293,4 @@ impl Keeper {
         // Half the bound: requests take time too.
         if age > limit / 2 { Err(KeepError::Old { age, limit }) } else { Ok(()) }
     }
-}
-
-fn rules(chain: &HostChain) -> AnchorRules {
-    AnchorRules {
-        checkpoint_number: chain.checkpoint_number,
-        min_finality: finality(chain.min_finality),
-        max_age: chain.max_anchor_age,
-        max_lag: chain.max_anchor_lag,
-        clock_skew: chain.clock_skew,
-    }
-}
-
-fn digest(statement: &HeaderStatement, chain: &HostChain) -> B256 {
-    let (finality, depth) = statement.finality.signed();
-    let attestation = typed_data::HeaderAttestation {
-        attesterSetId: statement.set,
-        number: statement.number,
-        blockHash: statement.hash,
-        stateRoot: statement.state_root,
-        timestamp: statement.timestamp,
-        finality,
-        depth,
-    };
-    typed_data::header_digest(&attestation, chain)
 }

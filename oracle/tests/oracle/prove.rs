@@ -1,7 +1,7 @@
 //! Evidence when attesters or the endpoint lie, lag or die. Every node of these tests judges the evidence it is sent, and each
 //! test fails if any of it did not hold.
 
-use crate::common::attester::{FakeAttester, Word};
+use crate::common::attester::{FakeAttester, Word, attester_key};
 use crate::common::host::Lie;
 use crate::common::node::{Act, WORD};
 use crate::common::oracle::Setup;
@@ -11,6 +11,7 @@ use merkle_acl::{Grant, keys};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tkms_oracle::store::Store;
 use tkms_types::{AttesterSet, FheType, HeaderTrustKind};
 use tkms_wire::kms::RefusalClass;
 use tkms_wire::relayer::UserDecryptRequest;
@@ -245,8 +246,8 @@ async fn endpoint_on_another_branch_than_the_attesters_proves_nothing_and_is_nam
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_final_histories_halt_the_chain() {
-    let setup = Setup::running().await;
+async fn two_final_histories_halt_the_chain_until_an_operator_clears_it() {
+    let mut setup = Setup::running().await;
     let job = setup.job(PUBLIC, &public(&[1])).await;
     right(&setup, &job).await;
     // Below what was final, and every grant is gone.
@@ -261,6 +262,54 @@ async fn two_final_histories_halt_the_chain() {
     setup.wait("it waits", waiting).await;
     tokio::time::sleep(Duration::from_millis(1_000)).await;
     assert_eq!(calls(&setup), before);
+    // The attesters are of one mind by now, and a restart changes nothing
+    for _ in 0..2 {
+        setup.stop().await;
+        setup.start().await;
+        alarmed(&setup, "halted: anchors in conflict").await;
+        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        assert_eq!(calls(&setup), before);
+    }
+    setup.stop().await;
+    {
+        let store = Store::open(&setup.dir.path().join("data").join(tkms_oracle::DATABASE)).unwrap();
+        assert!(store.halt(31337).unwrap().unwrap().contains("anchors in conflict"));
+        assert_eq!(store.halt(31338).unwrap(), None);
+        assert!(!store.clear_halt(31338).unwrap());
+        assert!(store.clear_halt(31337).unwrap());
+        assert!(!store.clear_halt(31337).unwrap());
+    }
+    setup.start().await;
+    right(&setup, &job).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chains_whose_validators_seal_are_served_without_attesters() {
+    let mut setup = Setup::new().await;
+    let validators: Vec<_> = (1..=4).map(attester_key).collect();
+    let mut members: Vec<_> = validators.iter().map(address_of).collect();
+    members.sort_unstable();
+    setup.change(|cluster| {
+        cluster.chains[0].trust = HeaderTrustKind::Qbft;
+        cluster.chains[0].attesters = AttesterSet { version: 1, quorum: 3, members };
+    });
+    setup.attesters.iter().for_each(|attester| attester.says(Word::Dead));
+    // Sealed by too few: nothing to build on
+    setup.chain().sealed_by(validators[..2].to_vec());
+    setup.chain().mine(2);
+    setup.start().await;
+    let job = setup.job(PUBLIC, &public(&[1])).await;
+    waits(&setup, &job).await;
+    alarmed(&setup, "header").await;
+    setup.chain().sealed_by(validators);
+    setup.chain().mine(1);
+    right(&setup, &job).await;
+    let anchor = setup.json("/v1/acl/anchor").await.2;
+    assert_eq!(anchor["chains"][0]["block"]["number"], setup.chain().head(), "a sealed block is final at once");
+    // Two blocks at one height, each sealed by a quorum
+    setup.chain().rewind(1);
+    setup.chain().mine(1);
+    alarmed(&setup, "anchors in conflict").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -306,8 +355,11 @@ async fn ten_permissions_take_at_most_sixteen_kilobytes() {
     right(&setup, &job).await;
     let bytes = setup.nodes[0].evidence_bytes.load(Ordering::Relaxed);
     println!("evidence of ten permissions: {bytes} bytes");
-    assert_eq!(setup.nodes[0].paths.load(Ordering::Relaxed), 10, "all by path");
-    assert!((1_000..=16 * 1024).contains(&bytes), "{bytes}");
+    assert!(
+        setup.nodes[0].paths.load(Ordering::Relaxed) >= 8,
+        "all by path, but for those alone under one of many peaks"
+    );
+    assert!((1_000..=16_000).contains(&bytes), "{bytes}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -123,6 +123,7 @@ fn cluster(
             checkpoint_hash: deployed.acl_block_hash,
             trust: HeaderTrustKind::Attesters,
             attesters: AttesterSet { version: 1, quorum: u16::try_from(quorum(attesters.len()))?, members: attesters },
+            former_attesters: None,
             min_finality: MinFinality::Finalized,
             max_anchor_age: if local { LOCAL_ANCHOR_AGE } else { ANCHOR_AGE },
             max_anchor_lag: MAX_ANCHOR_LAG,

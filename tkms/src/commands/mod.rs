@@ -7,6 +7,7 @@ mod dapp;
 pub mod demo;
 pub mod deploy;
 pub mod devnet;
+pub mod doctor;
 pub mod halt;
 pub mod keygen;
 pub mod service;
@@ -35,6 +36,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Encrypt(args) => ask::encrypt(&args).await,
         Command::PublicDecrypt(args) => ask::public_decrypt(&args).await,
         Command::UserDecrypt(args) => ask::user_decrypt(&args).await,
+        Command::Doctor(args) => doctor::run(&args).await,
         Command::Halt(args) => halt::run(&args).await,
         Command::Status(args) => status::run(&args).await,
     }

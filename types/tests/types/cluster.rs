@@ -3,8 +3,8 @@
 use alloy_primitives::{Address, B256};
 use tkms_types::transcript::Protocol;
 use tkms_types::{
-    AttesterSet, Cluster, ClusterError, ContextId, Contracts, CoprocessorSet, EpochId, FheType, GatewayDomain, Handle,
-    HeaderTrustKind, HostChain, Id, KeyId, KeyMaterial, MinFinality, Node, PartyId, Thresholds,
+    AttesterSet, Cluster, ClusterError, ContextId, Contracts, CoprocessorSet, EpochId, FheType, FormerAttesters,
+    GatewayDomain, Handle, HeaderTrustKind, HostChain, Id, KeyId, KeyMaterial, MinFinality, Node, PartyId, Thresholds,
 };
 
 pub fn cluster(n: u8) -> Cluster {
@@ -58,6 +58,7 @@ fn chain() -> HostChain {
             quorum: 3,
             members: [0xe1, 0xe2, 0xe3, 0xe4].map(Address::repeat_byte).into(),
         },
+        former_attesters: None,
         min_finality: MinFinality::Finalized,
         max_anchor_age: 600,
         max_anchor_lag: 300,
@@ -209,6 +210,49 @@ fn contradictions_in_an_attester_set_are_named() {
     };
     assert_eq!(refused(|c| many(&mut c.chains[0].attesters)), "chains.attesters.members");
     assert_eq!(refused(|c| many_coprocessors(&mut c.chains[0].coprocessors)), "chains.coprocessors.members");
+}
+
+fn former(version: u32) -> FormerAttesters {
+    let members = [0xd1, 0xd2, 0xd3, 0xd4].map(Address::repeat_byte).into();
+    FormerAttesters { set: AttesterSet { version, quorum: 3, members }, until: 1_800_000_000 }
+}
+
+#[test]
+fn a_former_attester_set_is_read_back_and_has_an_id_of_its_own() {
+    let mut rotated = cluster(4);
+    rotated.chains[0].attesters.version = 2;
+    let without = rotated.to_json().unwrap();
+    assert!(!without.contains("formerAttesters"), "a file without one is what it always was");
+    rotated.chains[0].former_attesters = Some(former(1));
+    let read = Cluster::from_json(&rotated.to_json().unwrap()).unwrap();
+    assert_eq!(read, rotated);
+    let mut before = cluster(4);
+    before.chains[0].attesters = former(1).set;
+    let chain = &read.chains[0];
+    assert_eq!(chain.set_id_of(&former(1).set), before.chains[0].attester_set_id(), "the id it always had");
+    assert_ne!(chain.set_id_of(&former(1).set), chain.attester_set_id());
+    assert_ne!(read.hash().unwrap(), Cluster::from_json(&without).unwrap().hash().unwrap());
+}
+
+#[test]
+fn contradictions_in_a_former_attester_set_are_named() {
+    let with = |change: &dyn Fn(&mut HostChain, &mut FormerAttesters)| {
+        refused(|c| {
+            c.chains[0].attesters.version = 2;
+            let mut former = former(1);
+            change(&mut c.chains[0], &mut former);
+            c.chains[0].former_attesters = Some(former);
+        })
+    };
+    assert_eq!(with(&|_, former| former.set.version = 2), "chains.formerAttesters.set.version");
+    assert_eq!(with(&|chain, _| chain.attesters.version = 1), "chains.formerAttesters.set.version");
+    assert_eq!(with(&|_, former| former.until = 0), "chains.formerAttesters.until");
+    assert_eq!(with(&|_, former| former.set.quorum = 2), "chains.formerAttesters.set.quorum");
+    assert_eq!(with(&|_, former| former.set.members.swap(0, 1)), "chains.formerAttesters.set.members");
+    assert_eq!(with(&|_, former| former.set.members.clear()), "chains.formerAttesters.set.quorum");
+    for trust in [HeaderTrustKind::Qbft, HeaderTrustKind::Ibft2] {
+        assert_eq!(with(&|chain, _| chain.trust = trust), "chains.formerAttesters");
+    }
 }
 
 fn many_coprocessors(set: &mut CoprocessorSet) {

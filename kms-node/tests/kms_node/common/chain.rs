@@ -115,19 +115,22 @@ impl InMemoryChain {
         let state = self.0.lock().unwrap();
         let block = &state.blocks[number];
         let count = block.grants as u64;
-        let mut paths = Vec::new();
+        let mut grants = Vec::new();
         let mut by_slot = Vec::new();
         for fact in facts {
             let Fact::Granted(grant) = fact else {
                 by_slot.push(*fact);
                 continue;
             };
-            match state.grants[..block.grants].iter().position(|given| given == grant) {
-                Some(index) => paths.push((*grant, state.range.prove_at(index as u64, count).unwrap())),
-                None => by_slot.push(*fact),
+            let index = state.grants[..block.grants].iter().position(|given| given == grant);
+            let path = index.map(|index| state.range.prove_at(index as u64, count).unwrap());
+            if path.is_none() {
+                by_slot.push(*fact);
             }
+            grants.push((*grant, path));
         }
-        let levels: BTreeSet<u8> = paths.iter().map(|(_, path)| covering_level(path.index, count).unwrap()).collect();
+        let paths = grants.iter().filter_map(|(_, path)| path.as_ref());
+        let levels: BTreeSet<u8> = paths.map(|path| covering_level(path.index, count).unwrap()).collect();
         let mut slots = vec![keys::RANGE_NAMESPACE];
         slots.extend(levels.into_iter().map(keys::range_peak));
         slots.extend(fact_slots(&by_slot));
@@ -138,7 +141,7 @@ impl InMemoryChain {
             account: accounts(&block.storage, ACL).1,
             executor: accounts(&block.storage, EXECUTOR).1,
             slots: slots.into_iter().zip(proofs).map(|(slot, nodes)| SlotProof { slot, nodes }).collect(),
-            paths,
+            grants,
             count,
         }
     }

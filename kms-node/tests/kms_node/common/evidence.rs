@@ -1,14 +1,16 @@
 //! Evidence as an honest oracle sends it, from the parts a chain gave, under signatures of the test's attesters.
 
+use super::chain::{ACL, EXECUTOR};
 use super::{address_of, signing_key};
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, Bytes, keccak256};
 use k256::ecdsa::SigningKey;
-use merkle_acl::compact::{compress, pool};
+use merkle_acl::compact::compress;
+use merkle_acl::pack::pack;
 use merkle_acl::range::RangeProof;
 use merkle_acl::{Anchor, Grant, SlotProof, leaf_hash};
 use tkms_types::typed_data::{HeaderAttestation, header_digest};
 use tkms_types::{HostChain, MinFinality};
-use tkms_wire::evidence::{self as wire, Attestation, Attested, Evidence, GrantPath};
+use tkms_wire::evidence::{Attestation, Attested, Evidence};
 use tkms_wire::signature::sign;
 
 /// What was collected in one block.
@@ -17,36 +19,27 @@ pub struct Parts {
     pub account: Vec<Bytes>,
     pub executor: Vec<Bytes>,
     pub slots: Vec<SlotProof>,
-    pub paths: Vec<(Grant, RangeProof)>,
+    /// Of all grants that are needed, the path where there is one.
+    pub grants: Vec<(Grant, Option<RangeProof>)>,
     pub count: u64,
 }
 
 impl Parts {
     pub fn compact(&self, attested: Option<Attested>) -> Evidence {
-        let proofs = [&self.account, &self.executor].into_iter().chain(self.slots.iter().map(|slot| &slot.nodes));
-        let pool = pool(proofs.map(Vec::as_slice)).unwrap();
-        let mut places = pool.proofs.into_iter();
-        let (account, executor) = (places.next().unwrap(), places.next().unwrap());
-        let leaves: Vec<_> = self.paths.iter().map(|(grant, path)| (leaf_hash(grant), path.clone())).collect();
-        let place = |(grant, path): &(Grant, RangeProof)| GrantPath {
-            kind: grant.kind() as u8,
-            handle: grant.handle(),
-            subject: grant.subject(),
-            index: path.index,
-        };
+        let with_executor = !self.executor.is_empty();
+        let accounts = [(keccak256(ACL), self.account.as_slice()), (keccak256(EXECUTOR), self.executor.as_slice())];
+        let slots: Vec<_> = self.slots.iter().map(|proof| (keccak256(proof.slot), proof.nodes.as_slice())).collect();
+        let paths = || self.grants.iter().filter_map(|(grant, path)| Some((grant, path.as_ref()?)));
+        let leaves: Vec<_> = paths().map(|(grant, path)| (leaf_hash(grant), path.clone())).collect();
+        let place = |(_, path): &(Grant, Option<RangeProof>)| path.as_ref().map_or(0, |path| path.index + 1);
         Evidence {
             header: self.header.clone().into(),
             attested,
-            nodes: pool.nodes.into_iter().map(Into::into).collect(),
-            account,
-            executor,
-            slots: self
-                .slots
-                .iter()
-                .zip(places)
-                .map(|(proof, nodes)| wire::SlotProof { slot: proof.slot, nodes })
-                .collect(),
-            paths: self.paths.iter().map(place).collect(),
+            accounts: pack(&accounts[..1 + usize::from(with_executor)]).unwrap().into(),
+            executor: with_executor,
+            storage: pack(&slots).unwrap().into(),
+            slots: self.slots.iter().map(|proof| proof.slot).collect(),
+            places: if leaves.is_empty() { Vec::new() } else { self.grants.iter().map(place).collect() },
             hashes: compress(&leaves, self.count).unwrap(),
         }
     }

@@ -66,6 +66,7 @@ pub fn host() -> HostChain {
         checkpoint_hash: B256::repeat_byte(0x99),
         trust: HeaderTrustKind::Attesters,
         attesters: AttesterSet { version: 1, quorum: 3, members: evidence::attesters() },
+        former_attesters: None,
         min_finality: MinFinality::Finalized,
         max_anchor_age: 600,
         max_anchor_lag: 100,

@@ -6,13 +6,16 @@ use alloy_rlp::encode;
 use alloy_trie::{Nibbles, TrieAccount};
 use merkle_acl::{
     AclHost, AclLayout, Grant, SlotProof,
-    compact::{compress, pool},
+    compact::{compress, lone},
     keys, leaf_hash,
+    pack::pack,
     range::{MountainRange, covering_level},
     trust::{
         AnchorRules, Attestation, AttesterQuorum, AttesterSet, Finality, HeaderEvidence, HeaderStatement, Witness,
     },
 };
+use tkms_types::MinFinality;
+use tkms_wire::evidence::{self as wire, Attested, Evidence};
 
 use super::{address, addresses, list, sign};
 
@@ -21,7 +24,7 @@ pub const STORAGE_NODES: usize = 6;
 /// Attesters, and how many of them sign.
 pub const ATTESTERS: u8 = 7;
 pub const QUORUM: usize = 5;
-/// Grants of a chain in use: seven mountains, the largest of 2^20.
+/// Grants of a chain in use: eleven mountains, the largest of 2^20.
 pub const GRANTS: u64 = 1_234_567;
 pub const TIME: u64 = 1_800_000_000;
 pub const NUMBER: u64 = 23_000_000;
@@ -68,11 +71,13 @@ pub struct State {
     pub slots: Vec<SlotProof>,
 }
 
-/// Block number `i` with the range's first word and the peaks of these levels.
-pub fn state(range: &MountainRange, levels: &[u8], i: u64) -> State {
+/// Block number `i` with the range's first word, the peaks of these levels, and the slots of these grants.
+pub fn state(range: &MountainRange, levels: &[u8], slots: &[u64], i: u64) -> State {
     let peaks =
         levels.iter().map(|level| (keys::range_peak(*level), U256::from_be_bytes(range.peak(*level).unwrap().0)));
-    let words: Vec<_> = [(keys::RANGE_NAMESPACE, U256::from(range.count()))].into_iter().chain(peaks).collect();
+    let granted = slots.iter().map(|index| (grant(*index).slot(), U256::ONE));
+    let first = (keys::RANGE_NAMESPACE, U256::from(range.count()));
+    let words: Vec<_> = [first].into_iter().chain(peaks).chain(granted).collect();
     let entries: Vec<_> = words.iter().map(|(slot, word)| (keccak256(slot), encode(word))).collect();
     let (storage_root, proofs) = along_paths(&entries, STORAGE_NODES, i);
     let account = TrieAccount { nonce: 1, storage_root, code_hash: host().code_hash, ..Default::default() };
@@ -188,23 +193,40 @@ fn compact(nibbles: &[u8]) -> Vec<u8> {
     [vec![first], rest.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()].concat()
 }
 
-/// Bytes of the compact evidence of these grants under a block with the peaks they need: header, signatures (each with class and
-/// place of its signer), trie nodes once with their places, slots, and for each grant its index beside the hashes.
-#[allow(dead_code, reason = "the bench measures it")]
-pub fn compact_bytes(state: &State, range: &MountainRange, indices: &[u64]) -> usize {
-    let Witness::Attestations { attestations, .. } = &state.header.witness else { panic!("attestations") };
-    let signatures = 32 + attestations.iter().map(|attestation| attestation.signature.len() + 6).sum::<usize>();
-    let slots = state.slots.iter().map(|proof| proof.nodes.as_slice());
-    let pooled = pool([state.account.as_slice()].into_iter().chain(slots)).unwrap();
-    let nodes = pooled.nodes.iter().map(|node| node.len() + 2).sum::<usize>();
-    let places = pooled.proofs.iter().map(|proof| 1 + 2 * proof.len()).sum::<usize>();
-    let paths: Vec<_> = indices.iter().map(|i| (leaf_hash(&grant(*i)), range.prove(*i).unwrap())).collect();
-    let hashes = compress(&paths, range.count()).unwrap();
-    state.header.header.len()
-        + signatures
-        + nodes
-        + places
-        + 32 * state.slots.len()
-        + 8 * indices.len()
-        + 32 * hashes.len()
+/// The evidence of these grants as an oracle sends it.
+pub fn sent(range: &MountainRange, indices: &[u64], i: u64) -> Evidence {
+    let by_slot = lone(indices, range.count());
+    let by_path: Vec<u64> = indices.iter().copied().filter(|index| !by_slot.contains(index)).collect();
+    let state = state(range, &levels(&by_path), &by_slot, i);
+    let Witness::Attestations { set, attestations } = &state.header.witness else { panic!("attestations") };
+    let attestation = |one: &Attestation| wire::Attestation {
+        signer: one.signer,
+        finality: MinFinality::Finalized,
+        signature: one.signature.as_ref().try_into().unwrap(),
+    };
+    let attested = Attested { set: *set, attestations: attestations.iter().map(attestation).collect() };
+    let storage: Vec<_> = state.slots.iter().map(|proof| (keccak256(proof.slot), proof.nodes.as_slice())).collect();
+    let paths: Vec<_> = by_path.iter().map(|i| (leaf_hash(&grant(*i)), range.prove(*i).unwrap())).collect();
+    Evidence {
+        header: state.header.header.0.clone(),
+        attested: Some(attested),
+        accounts: pack(&[(keccak256(host().address), state.account.as_slice())]).unwrap().into(),
+        executor: false,
+        storage: pack(&storage).unwrap().into(),
+        slots: state.slots.iter().map(|proof| proof.slot).collect(),
+        places: indices.iter().map(|index| if by_slot.contains(index) { 0 } else { index + 1 }).collect(),
+        hashes: compress(&paths, range.count()).unwrap(),
+    }
+}
+
+/// A leaf anywhere in the range, another one for each `i`.
+pub fn anywhere(i: u64) -> u64 {
+    i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % GRANTS
+}
+
+/// Ten leaves anywhere in the range, sorted as their grants are.
+pub fn batch(number: u64) -> Vec<u64> {
+    let mut indices: Vec<u64> = (0..10).map(|i| anywhere(number * 10 + i)).collect();
+    indices.sort_unstable();
+    indices
 }

@@ -1,11 +1,13 @@
 //! What a node makes of evidence, written down once more: attested header, account, range, facts.
 
-use merkle_acl::compact::{NodePool, expand, unpool};
+use alloy_primitives::{B256, keccak256};
+use merkle_acl::compact::expand;
+use merkle_acl::pack::unpack;
 use merkle_acl::trust::{
     AnchorHistory, AnchorRules, Attestation, AttesterQuorum, AttesterSet, Finality, HeaderEvidence, HeaderStatement,
-    Witness, accept,
+    SealFormat, ValidatorSeals, Witness, accept,
 };
-use merkle_acl::{AclBlock, AclProof, Anchor, Fact, Grant, ProofError, SlotProof, leaf_hash, prove_account};
+use merkle_acl::{AclBlock, AclProof, Anchor, Fact, Grant, ProofError, SlotProof, grants, leaf_hash, prove_account};
 use tkms_oracle::prove::facts::{acl_host, facts};
 use tkms_oracle::record::Ask;
 use tkms_types::{HeaderTrustKind, HostChain, typed_data};
@@ -34,30 +36,35 @@ fn check(evidence: &Evidence, ask: &Ask, chain: &HostChain) -> Result<Result<u64
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let now = super::now();
     let wanted = facts(ask, chain, now);
-    let mut proofs = vec![evidence.account.clone(), evidence.executor.clone()];
-    proofs.extend(evidence.slots.iter().map(|slot| slot.nodes.clone()));
-    let nodes = evidence.nodes.iter().map(|node| node.clone().into()).collect();
-    let mut proofs = unpool(&NodePool { nodes, proofs }).map_err(|e| text(&e))?.into_iter();
-    let (account, executor) = (proofs.next().unwrap(), proofs.next().unwrap());
-    let slots: Vec<SlotProof> =
-        evidence.slots.iter().zip(proofs).map(|(slot, nodes)| SlotProof { slot: slot.slot, nodes }).collect();
+    let mut accounts = vec![keccak256(chain.contracts.acl)];
+    accounts.extend(evidence.executor.then(|| keccak256(chain.contracts.executor)));
+    let mut accounts = unpack(&evidence.accounts, &accounts).map_err(|e| text(&e))?;
+    let executor = accounts.split_off(1).pop().unwrap_or_default();
+    let account = accounts.remove(0);
+    let keys: Vec<B256> = evidence.slots.iter().map(keccak256).collect();
+    let proofs = unpack(&evidence.storage, &keys).map_err(|e| text(&e))?;
+    let slots = evidence.slots.iter().zip(proofs).map(|(slot, nodes)| SlotProof { slot: *slot, nodes });
 
     let anchor = trusted(evidence, chain, now)?;
     if !executor.is_empty() {
         prove_account(anchor.state_root(), chain.contracts.executor, &executor).map_err(|e| text(&e))?;
     }
     let layout = acl_host(chain).layout;
-    let (shared, of_facts): (Vec<_>, Vec<_>) =
-        slots.into_iter().partition(|proof| AclBlock::is_block_slot(layout, proof.slot));
+    let (shared, of_facts): (Vec<_>, Vec<_>) = slots.partition(|proof| AclBlock::is_block_slot(layout, proof.slot));
     let block = AclBlock::under(anchor, &account, &shared, &acl_host(chain)).map_err(|e| text(&e))?;
 
-    let grants: Option<Vec<Grant>> =
-        evidence.paths.iter().map(|path| Grant::from_leaf(path.kind, path.handle, path.subject)).collect();
-    let grants = grants.ok_or("no such grant")?;
-    let leaves: Vec<_> =
-        evidence.paths.iter().zip(&grants).map(|(path, grant)| (path.index, leaf_hash(grant))).collect();
+    let needed = grants(&wanted);
+    if !evidence.places.is_empty() && evidence.places.len() != needed.len() {
+        return Err(format!("{} places of {} grants", evidence.places.len(), needed.len()));
+    }
+    let placed: Vec<(Grant, u64)> = needed
+        .into_iter()
+        .zip(&evidence.places)
+        .filter_map(|(grant, place)| Some((grant, place.checked_sub(1)?)))
+        .collect();
+    let leaves: Vec<_> = placed.iter().map(|(grant, index)| (*index, leaf_hash(grant))).collect();
     let paths = expand(&leaves, block.range_count().unwrap_or(0), &evidence.hashes).map_err(|e| text(&e))?;
-    let paths = grants.into_iter().zip(paths).map(|(grant, path)| AclProof::Path { grant, path });
+    let paths = placed.into_iter().zip(paths).map(|((grant, _), path)| AclProof::Path { grant, path });
     let all: Vec<AclProof> = paths.chain(of_facts.into_iter().map(AclProof::Slot)).collect();
     match block.facts(&all, &wanted) {
         Ok(_) => Ok(Ok(anchor.number())),
@@ -73,6 +80,21 @@ fn trusted(evidence: &Evidence, chain: &HostChain, now: u64) -> Result<Anchor, S
         // Such a node asks its own endpoints whether the block is final.
         assert!(evidence.attested.is_none());
         return Anchor::from_header_rlp(&evidence.header).map_err(|error| error.to_string());
+    }
+    let rules = AnchorRules {
+        checkpoint_number: chain.checkpoint_number,
+        min_finality: Finality::Finalized,
+        max_age: chain.max_anchor_age,
+        max_lag: chain.max_anchor_lag,
+        clock_skew: chain.clock_skew,
+    };
+    let history = AnchorHistory::default();
+    if chain.trust == HeaderTrustKind::Qbft {
+        assert!(evidence.attested.is_none());
+        let trust = ValidatorSeals::new(SealFormat::Qbft, chain.attesters.members.clone()).unwrap();
+        let header = HeaderEvidence { header: evidence.header.clone().into(), witness: Witness::Seals };
+        let anchor = accept(&header, &trust, &rules, &history, Finality::Finalized, now);
+        return anchor.map(|anchor| *anchor.anchor()).map_err(|error| error.to_string());
     }
     let attested = evidence.attested.as_ref().ok_or("nobody vouches for the header")?;
     let attestations = attested.attestations.iter().map(|attestation| Attestation {
@@ -97,14 +119,7 @@ fn trusted(evidence: &Evidence, chain: &HostChain, now: u64) -> Result<Anchor, S
         };
         typed_data::header_digest(&attestation, chain)
     };
-    let rules = AnchorRules {
-        checkpoint_number: chain.checkpoint_number,
-        min_finality: Finality::Finalized,
-        max_age: chain.max_anchor_age,
-        max_lag: chain.max_anchor_lag,
-        clock_skew: chain.clock_skew,
-    };
     let trust = AttesterQuorum::new(vec![set], digest);
-    let anchor = accept(&header, &trust, &rules, &AnchorHistory::default(), Finality::Finalized, now);
+    let anchor = accept(&header, &trust, &rules, &history, Finality::Finalized, now);
     anchor.map(|anchor| *anchor.anchor()).map_err(|error| error.to_string())
 }

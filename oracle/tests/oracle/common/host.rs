@@ -6,11 +6,13 @@ use alloy::rpc::types::{
     Block as RpcBlock, EIP1186AccountProofResponse, EIP1186StorageProof, Header, Log, Transaction,
 };
 use alloy::sol_types::{SolCall, SolEvent};
+use alloy_rlp::Encodable as _;
 use alloy_trie::proof::ProofRetainer;
 use alloy_trie::{HashBuilder, Nibbles, TrieAccount};
 use axum::extract::State as Shared;
 use axum::routing::post;
 use axum::{Json, Router};
+use k256::ecdsa::SigningKey;
 use merkle_acl::range::MountainRange;
 use merkle_acl::{Grant, keys, leaf_hash};
 use serde_json::{Value, json};
@@ -60,6 +62,8 @@ struct State {
     lie: Lie,
     branch: u64,
     calls: BTreeMap<String, usize>,
+    /// Who seals the blocks; nobody on most chains.
+    validators: Vec<SigningKey>,
 }
 
 #[derive(Clone)]
@@ -82,6 +86,34 @@ fn state_trie(sorted: &BTreeMap<B256, &Vec<u8>>, targets: &[Nibbles]) -> (B256, 
     let nodes = builder.take_proof_nodes();
     let proof = |key| nodes.matching_nodes_sorted(key).into_iter().map(|(_, node)| node).collect();
     (root, targets.iter().map(proof).collect())
+}
+
+/// Puts QBFT seals into the header, over what stood in the extra data; its hash.
+fn seal(header: &mut Consensus, validators: &[SigningKey]) -> B256 {
+    let list = |items: &[Vec<u8>]| {
+        let mut out = Vec::new();
+        alloy_rlp::Header { list: true, payload_length: items.iter().map(Vec::len).sum() }.encode(&mut out);
+        out.extend(items.concat());
+        out
+    };
+    let vanity = B256::right_padding_from(&header.extra_data);
+    let mut named: Vec<Address> = validators.iter().map(super::address_of).collect();
+    named.sort_unstable();
+    let named: Vec<Vec<u8>> = named.iter().map(alloy_rlp::encode).collect();
+    let extra = |seals: &[Vec<u8>]| {
+        let seals: Vec<Vec<u8>> = seals.iter().map(|seal| alloy_rlp::encode(seal.as_slice())).collect();
+        Bytes::from(list(&[alloy_rlp::encode(vanity), list(&named), vec![0xc0], vec![0x80], list(&seals)]))
+    };
+    // Round 0: what is signed is what is hashed
+    header.extra_data = extra(&[]);
+    let hash = header.hash_slow();
+    let sealed = |key: &SigningKey| {
+        let mut seal = tkms_wire::signature::sign(key, hash).unwrap().to_vec();
+        seal[64] -= 27;
+        seal
+    };
+    header.extra_data = extra(&validators.iter().map(sealed).collect::<Vec<_>>());
+    hash
 }
 
 impl Block {
@@ -151,7 +183,7 @@ impl FakeChain {
     }
 
     async fn listening(blocks: Vec<Block>, branch: u64) -> Self {
-        let state = State { blocks, lie: Lie::None, branch, calls: BTreeMap::new() };
+        let state = State { blocks, lie: Lie::None, branch, calls: BTreeMap::new(), validators: Vec::new() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let chain = Self { state: Arc::new(Mutex::new(state)), url };
@@ -174,9 +206,18 @@ impl FakeChain {
         let extra_data = Bytes::copy_from_slice(&state.branch.to_be_bytes());
         block.header =
             Consensus { parent_hash: parent, number, timestamp: time, state_root, extra_data, ..Consensus::default() };
-        block.hash = block.header.hash_slow();
+        block.hash = if state.validators.is_empty() {
+            block.header.hash_slow()
+        } else {
+            seal(&mut block.header, &state.validators)
+        };
         state.blocks.push(block);
         number
+    }
+
+    /// From the next block on these seal, as QBFT has it.
+    pub fn sealed_by(&self, validators: Vec<SigningKey>) {
+        self.state.lock().unwrap().validators = validators;
     }
 
     /// Empty blocks.
@@ -339,7 +380,7 @@ impl State {
 
 fn block(block: Option<&Block>, lie: Lie) -> Value {
     let Some(block) = block else { return Value::Null };
-    let mut header = Header::new(block.header.clone());
+    let mut header = Header { hash: block.hash, ..Header::new(block.header.clone()) };
     if lie == Lie::Header {
         header.inner.state_root = B256::repeat_byte(0xbb);
     }

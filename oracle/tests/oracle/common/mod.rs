@@ -107,6 +107,7 @@ pub fn cluster(node_ports: &[u16]) -> Cluster {
             checkpoint_hash: B256::repeat_byte(8),
             trust: HeaderTrustKind::Attesters,
             attesters: AttesterSet { version: 1, quorum: attester::QUORUM, members: attester::members() },
+            former_attesters: None,
             min_finality: MinFinality::Finalized,
             max_anchor_age: 600,
             max_anchor_lag: 300,

@@ -137,7 +137,7 @@ impl FakeNode {
         };
         let size = prost::Message::encoded_len(&tkms_wire::kms::Evidence::from(evidence));
         self.evidence_bytes.store(size, Ordering::Relaxed);
-        self.paths.store(evidence.paths.len(), Ordering::Relaxed);
+        self.paths.store(evidence.places.iter().filter(|place| **place > 0).count(), Ordering::Relaxed);
         match judge(evidence, ask, &self.cluster().chains[0]) {
             Verdict::Bad(reason) => {
                 self.bad.lock().unwrap().push(reason.clone());
@@ -146,7 +146,7 @@ impl FakeNode {
             Verdict::Denied(reason) => return refusal(RefusalClass::Permanent, "AccountDenied", reason),
             Verdict::Holds(number) => self.anchors.lock().unwrap().push(number),
         }
-        if evidence.executor.is_empty() && !self.executor_known.load(Ordering::Relaxed) {
+        if !evidence.executor && !self.executor_known.load(Ordering::Relaxed) {
             return refusal(RefusalClass::Retry, "ExecutorUnproven", "once per cluster file".into());
         }
         self.executor_known.store(true, Ordering::Relaxed);
