@@ -3,10 +3,9 @@
 //! Everything is pinned to one block by its hash (EIP-1898). A header is encoded anew from the endpoint's JSON and must hash to the hash
 //! the endpoint names; so a fork whose new header fields we do not know shows at once, not in a verifier far away.
 
-pub use alloy::eips::BlockNumberOrTag;
+pub use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::{
     consensus::Header,
-    eips::BlockId,
     primitives::{Address, B256, Bytes},
     providers::Provider,
     rlp,

@@ -9,6 +9,7 @@ use merkle_acl::trust::{Attestation, Finality, HeaderEvidence, Witness};
 use merkle_acl::{AclBlock, AclLayout, Grant, SlotProof, keys, leaf_hash, range::covering_level};
 use prost::Message as _;
 use tkms_types::{HeaderTrustKind, MinFinality};
+use tkms_wire::account_witness::AccountWitness;
 use tkms_wire::evidence::{self as wire, Attested, GrantPath};
 use tkms_wire::kms;
 
@@ -34,6 +35,8 @@ pub struct Evidence {
     pub paths: Vec<(Grant, u64)>,
     /// What the paths need beside their own leaves.
     pub hashes: Vec<B256>,
+    /// What a smart account's word depends on.
+    pub witness: Option<AccountWitness>,
 }
 
 impl Evidence {
@@ -65,6 +68,7 @@ impl Evidence {
             slots,
             paths: sent.paths.iter().map(grant).collect::<Result<_, _>>()?,
             hashes: sent.hashes.clone(),
+            witness: sent.witness.clone(),
         })
     }
 
@@ -104,6 +108,7 @@ impl Evidence {
             slots: Vec::new(),
             paths: Vec::new(),
             hashes: Vec::new(),
+            witness: None,
         }
     }
 

@@ -66,5 +66,6 @@ pub async fn under(rpc: &Rpc, host: &HostChain, signed: &[SignedHeader], facts: 
         slots: proof.slots.iter().zip(places).map(|((slot, _), nodes)| SlotProof { slot: *slot, nodes }).collect(),
         paths: Vec::new(),
         hashes: Vec::new(),
+        witness: None,
     })
 }

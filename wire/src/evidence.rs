@@ -2,6 +2,7 @@
 //!
 //! Shapes only: counts, widths, places inside the pool. What the bytes prove is for `merkle_acl` to say, in each node.
 
+use crate::account_witness::AccountWitness;
 use crate::field::{FieldError, Problem, bounded, fixed, nested};
 use crate::kms;
 use crate::signature::SIGNATURE_BYTES;
@@ -51,6 +52,8 @@ pub struct Evidence {
     pub paths: Vec<GrantPath>,
     /// Of all paths together, the hashes that do not follow from their own leaves.
     pub hashes: Vec<B256>,
+    /// What a smart account's word for a permit depends on; only for permits that no key of their user has signed.
+    pub witness: Option<AccountWitness>,
 }
 
 /// Attestations of one set.
@@ -119,6 +122,7 @@ impl TryFrom<kms::Evidence> for Evidence {
             slots: nested("slots", &message.slots, SLOTS, |slot| read_slot(slot, count))?,
             paths: nested("paths", &message.paths, PATHS, read_path)?,
             hashes: read_hashes(&message.hashes)?,
+            witness: message.witness.map(TryInto::try_into).transpose().map_err(within_witness)?,
             nodes,
         };
         evidence.check_pool()?;
@@ -167,6 +171,7 @@ impl From<&Evidence> for kms::Evidence {
                 .collect(),
             paths: evidence.paths.iter().map(Into::into).collect(),
             hashes: evidence.hashes.iter().flat_map(|hash| hash.0).collect::<Vec<u8>>().into(),
+            witness: evidence.witness.as_ref().map(Into::into),
         }
     }
 }
@@ -246,6 +251,10 @@ fn read_hashes(bytes: &[u8]) -> Result<Vec<B256>, FieldError> {
         return Err(FieldError::new("hashes", Problem::Width { found: bytes.len(), expected: 32 * hashes.len() }));
     }
     Ok(hashes.iter().map(B256::from).collect())
+}
+
+fn within_witness(error: FieldError) -> FieldError {
+    error.within("witness")
 }
 
 fn word(word: &B256) -> Bytes {

@@ -9,6 +9,8 @@ mod common;
 mod facts;
 mod policy;
 mod setup;
+mod smart_account;
+mod smart_account_hostile;
 mod start;
 mod stock;
 mod transport;

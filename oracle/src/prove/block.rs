@@ -235,6 +235,7 @@ impl ProvenBlock {
                 .collect(),
             paths: paths.iter().map(place).collect(),
             hashes: compact::compress(&leaves, count)?,
+            witness: None,
         })
     }
 }

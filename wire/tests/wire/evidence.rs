@@ -37,6 +37,7 @@ pub fn evidence() -> Evidence {
             GrantPath { kind: 2, handle, subject: Address::ZERO, index: 7 },
         ],
         hashes: vec![B256::repeat_byte(5), B256::repeat_byte(6)],
+        witness: None,
     }
 }
 

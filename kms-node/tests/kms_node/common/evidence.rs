@@ -48,6 +48,7 @@ impl Parts {
                 .collect(),
             paths: self.paths.iter().map(place).collect(),
             hashes: compress(&leaves, self.count).unwrap(),
+            witness: None,
         }
     }
 }
