@@ -15,7 +15,8 @@ use tkms_types::limits::SMART_ACCOUNT_GAS;
 use tkms_types::typed_data::{permit_digest, permit_domain, recover};
 use tkms_types::{GatewayDomain, HostChain};
 use tkms_wire::account_witness::{
-    ACCEPTS, ACCOUNTS, AccountWitness, CODE_BYTES, SLOTS, WITNESS_BYTES, WitnessedAccount, WitnessedSlot, signature_call,
+    ACCEPTS, ACCOUNTS, AccountWitness, CODE_BYTES, SLOTS, WITNESS_BYTES, WitnessedAccount, WitnessedSlot,
+    signature_call,
 };
 use tkms_wire::kms;
 
@@ -138,7 +139,9 @@ impl Question {
         });
         let accounts: Vec<WitnessedAccount> = accounts.collect();
         let witness = AccountWitness { nodes: pooled.nodes.into_iter().map(|node| node.0).collect(), accounts };
-        if let Some(longest) = witness.accounts.iter().map(|account| account.code.len()).max().filter(|len| *len > CODE_BYTES) {
+        if let Some(longest) =
+            witness.accounts.iter().map(|account| account.code.len()).max().filter(|len| *len > CODE_BYTES)
+        {
             return Err(self.too_large("bytes of code", longest, CODE_BYTES));
         }
         let size = prost::Message::encoded_len(&kms::AccountWitness::from(&witness));
@@ -146,7 +149,8 @@ impl Question {
     }
 
     fn too_large(&self, what: &str, found: usize, limit: usize) -> Unproven {
-        let message = format!("the answer of {} depends on {found} {what}, at most {limit} are looked at", self.account);
+        let message =
+            format!("the answer of {} depends on {found} {what}, at most {limit} are looked at", self.account);
         Unproven::Never(Refused { code: "SmartAccountUnproven".to_owned(), message })
     }
 }

@@ -22,8 +22,8 @@ use crate::keystore::KeyState;
 use crate::refusal::Refusal;
 use crate::request::{Ask, Request};
 use merkle_acl::trust::AnchorHistory;
-use smart_account::Claim;
 use merkle_acl::{Fact, Grant};
+use smart_account::Claim;
 use std::collections::BTreeSet;
 use tkms_types::{Cluster, ExtraData, FheType, Handle, HandleError, HostChain, RequestId, limits, transcript};
 

@@ -142,5 +142,7 @@ fn the_call_is_the_abi_encoding_of_is_valid_signature() {
 fn signatures_for_undeployed_accounts_end_in_their_mark() {
     let mark = hex!("6492649264926492649264926492649264926492649264926492649264926492");
     assert!(is_for_undeployed(&mark) && is_for_undeployed(&[&[1; 65][..], &mark].concat()));
-    assert!(!is_for_undeployed(&[]) && !is_for_undeployed(&mark[1..]) && !is_for_undeployed(&[&mark[..], &[0]].concat()));
+    assert!(
+        !is_for_undeployed(&[]) && !is_for_undeployed(&mark[1..]) && !is_for_undeployed(&[&mark[..], &[0]].concat())
+    );
 }

@@ -53,7 +53,11 @@ fn spec(fields: usize, staked: bool) -> Result<SpecId, Refusal> {
         17 => SpecId::SHANGHAI,
         20 => SpecId::CANCUN,
         21 => SpecId::OSAKA,
-        _ => return Err(Refusal::SmartAccountUnsupported("smart accounts on a chain whose blocks have fields unknown here")),
+        _ => {
+            return Err(Refusal::SmartAccountUnsupported(
+                "smart accounts on a chain whose blocks have fields unknown here",
+            ));
+        }
     })
 }
 

@@ -60,7 +60,9 @@ pub(super) fn accepts(claim: &Claim, state: ProvenState, rules: Rules, chain_id:
     let outcome = StaticCall.load_accounts(&mut evm).and_then(|()| StaticCall.run_system_call(&mut evm));
     let rejected = |why: String| Refusal::SmartAccountRejected { account: claim.account, why };
     match outcome {
-        Ok(ExecutionResult::Success { output: Output::Call(word), .. }) if word.as_ref() == ACCEPTS.as_slice() => Ok(()),
+        Ok(ExecutionResult::Success { output: Output::Call(word), .. }) if word.as_ref() == ACCEPTS.as_slice() => {
+            Ok(())
+        }
         Ok(ExecutionResult::Success { output, .. }) if output.data().len() == ACCEPTS.len() => {
             Err(rejected("it returned another word than ERC-1271's".to_owned()))
         }
