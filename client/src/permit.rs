@@ -2,7 +2,7 @@
 
 use crate::Trust;
 use crate::error::Result;
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use tkms_eth::DigestSigner;
 use tkms_types::typed_data::{permit_digest, permit_domain};
 use tkms_types::{HandlePair, UserRequest};
@@ -38,10 +38,26 @@ impl Permit {
         trust: &Trust,
         rng: &mut impl rand::CryptoRng,
     ) -> Result<Self> {
+        let sign = |digest: &B256| Ok(wallet.sign_digest(digest)?.into());
+        Self::sign_for_account(terms, wallet.address(), sign, trust, rng)
+    }
+
+    /// The same for a smart account (ERC-1271): `sign` gets the digest and gives what the account's contract takes for a signature.
+    /// The nodes ask the contract, in a final block.
+    ///
+    /// # Errors
+    /// [`crate::Error::Signer`], or what `sign` says.
+    pub fn sign_for_account(
+        terms: PermitTerms,
+        account: Address,
+        sign: impl FnOnce(&B256) -> Result<Bytes>,
+        trust: &Trust,
+        rng: &mut impl rand::CryptoRng,
+    ) -> Result<Self> {
         let keys = UserKeyPair::generate(rng)?;
         let mut request = UserRequest {
             pairs: Vec::new(),
-            user: wallet.address(),
+            user: account,
             delegator: terms.delegator,
             contracts: terms.contracts,
             start: terms.start,
@@ -52,8 +68,7 @@ impl Permit {
             signature: Bytes::new(),
         };
         let domain = permit_domain(&trust.gateway, trust.chain_id());
-        let signature = wallet.sign_digest(&permit_digest(&request, &domain))?;
-        request.signature = signature.into();
+        request.signature = sign(&permit_digest(&request, &domain))?;
         Ok(Self { keys, request })
     }
 

@@ -132,7 +132,12 @@ pub async fn send(provider: &DynProvider, transaction: TransactionRequest) -> Tr
 }
 
 async fn deploy(provider: &DynProvider, contract: &str, arguments: Vec<u8>) -> Address {
-    let code = [creation_code(contract).to_vec(), arguments].concat();
+    deploy_code(provider, creation_code(contract), arguments).await
+}
+
+/// Puts a contract on the chain.
+pub async fn deploy_code(provider: &DynProvider, code: Bytes, arguments: Vec<u8>) -> Address {
+    let code = [code.to_vec(), arguments].concat();
     let transaction = TransactionRequest::default().with_deploy_code(code);
     let receipt = provider.send_transaction(transaction).await.unwrap().get_receipt().await.unwrap();
     receipt.contract_address.expect("the contract was deployed")

@@ -66,6 +66,16 @@ pub fn creation_code(contract: &str) -> Bytes {
     code.unwrap_or_else(|| panic!("{contract} has no creation code")).clone()
 }
 
+/// Creation code of a smart account, compiled from source.
+#[must_use]
+pub fn creation_code_of_wallet(contract: &str) -> Bytes {
+    static WALLETS: OnceLock<ProjectCompileOutput<SolcCompiler>> = OnceLock::new();
+    let output = WALLETS.get_or_init(|| compile("solidity/test/wallets"));
+    let artifact = output.find_first(contract).unwrap_or_else(|| panic!("no wallet {contract}"));
+    let code = artifact.bytecode.as_ref().and_then(|bytecode| bytecode.object.as_bytes());
+    code.unwrap_or_else(|| panic!("{contract} has no creation code")).clone()
+}
+
 fn ours() -> &'static ProjectCompileOutput<SolcCompiler> {
     static CONTRACTS: OnceLock<ProjectCompileOutput<SolcCompiler>> = OnceLock::new();
     CONTRACTS.get_or_init(|| compile("solidity/src"))

@@ -3,6 +3,7 @@
 //! The only crate that speaks JSON-RPC. It decides nothing: what a log or a proof means is its callers' business.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking"))]
 
+pub mod accounts;
 pub mod anvil;
 pub mod bindings;
 pub mod compare;

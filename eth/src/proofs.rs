@@ -4,10 +4,9 @@
 //! the endpoint names; so a fork whose new header fields we do not know shows at once, not in a verifier far away. Chains whose
 //! validators seal inside the header hash it by a rule of their own.
 
-pub use alloy::eips::BlockNumberOrTag;
+pub use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::{
     consensus::Header,
-    eips::BlockId,
     primitives::{Address, B256, Bytes, keccak256},
     providers::Provider,
     rlp,

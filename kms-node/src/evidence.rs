@@ -10,6 +10,7 @@ use merkle_acl::trust::{Attestation, Finality, HeaderEvidence, Witness};
 use merkle_acl::{AclBlock, AclLayout, Fact, Grant, SlotProof, grants, keys, leaf_hash, range::covering_level};
 use prost::Message as _;
 use tkms_types::{Contracts, HeaderTrustKind, HostChain, MinFinality};
+use tkms_wire::account_witness::AccountWitness;
 use tkms_wire::evidence::{self as wire, Attested};
 use tkms_wire::kms;
 
@@ -35,6 +36,8 @@ pub struct Evidence {
     pub paths: Vec<(Grant, u64)>,
     /// What the paths need beside their own leaves.
     pub hashes: Vec<B256>,
+    /// What a smart account's word depends on.
+    pub witness: Option<AccountWitness>,
 }
 
 impl Evidence {
@@ -68,6 +71,7 @@ impl Evidence {
             slots,
             paths: grants.into_iter().zip(&sent.places).filter_map(place).collect(),
             hashes: sent.hashes.clone(),
+            witness: sent.witness.clone(),
         })
     }
 
@@ -107,6 +111,7 @@ impl Evidence {
             slots: Vec::new(),
             places: Vec::new(),
             hashes: Vec::new(),
+            witness: None,
         }
     }
 

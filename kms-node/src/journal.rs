@@ -84,6 +84,14 @@ pub enum FactRecord {
         /// The slot, not hashed.
         slot: B256,
     },
+    /// A smart account accepted the permit's signature.
+    #[serde(rename_all = "camelCase")]
+    Account {
+        /// Which.
+        account: Address,
+        /// Hash of its code.
+        code_hash: B256,
+    },
 }
 
 /// Where the bytes of a handle came from.

@@ -54,6 +54,14 @@ pub enum Refusal {
     PermitExpired { end: u64, now: u64 },
     #[error("the permit's signature is not by {0}")]
     PermitSignatureInvalid(Address),
+    #[error("not served: {0}")]
+    SmartAccountUnsupported(&'static str),
+    #[error("no contract stands at {0} in this block, and its key has not signed the permit")]
+    SmartAccountUndeployed(Address),
+    #[error("what the smart account {account} says depends on {what}, which is not proven")]
+    SmartAccountUnproven { account: Address, what: String },
+    #[error("the smart account {account} does not accept the permit's signature: {why}")]
+    SmartAccountRejected { account: Address, why: String },
     #[error("the request brings no evidence")]
     EvidenceMissing,
     #[error("host endpoint: {0}")]
@@ -150,6 +158,10 @@ impl Refusal {
             Self::PermitNotYetValid { .. } => "PermitNotYetValid",
             Self::PermitExpired { .. } => "PermitExpired",
             Self::PermitSignatureInvalid(_) => "PermitSignatureInvalid",
+            Self::SmartAccountUnsupported(_) => "SmartAccountUnsupported",
+            Self::SmartAccountUndeployed(_) => "SmartAccountUndeployed",
+            Self::SmartAccountUnproven { .. } => "SmartAccountUnproven",
+            Self::SmartAccountRejected { .. } => "SmartAccountRejected",
             Self::EvidenceMissing => "EvidenceMissing",
             Self::HeaderUnavailable(_) => "HeaderUnavailable",
             Self::HeaderMalformed(_) => "HeaderMalformed",
@@ -219,6 +231,9 @@ impl Refusal {
             Self::RateLimited(_)
             | Self::HostHalted { .. }
             | Self::PermitNotYetValid { .. }
+            | Self::SmartAccountUndeployed(_)
+            | Self::SmartAccountUnproven { .. }
+            | Self::SmartAccountRejected { .. }
             | Self::EvidenceMissing
             | Self::EvidenceStale { .. }
             | Self::HeaderMalformed(_)

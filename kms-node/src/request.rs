@@ -5,6 +5,7 @@ use crate::refusal::Refusal;
 use prost::Message as _;
 use std::time::Duration;
 use tkms_types::{Handle, MinFinality, PublicRequest, RequestKind, UserRequest, limits};
+use tkms_wire::account_witness::WITNESS_BYTES;
 use tkms_wire::evidence::Evidence;
 use tkms_wire::kms;
 use tkms_wire::material::Material;
@@ -47,7 +48,7 @@ impl Request {
     /// # Errors
     /// [`Refusal::TooLarge`], [`Refusal::Malformed`].
     pub fn public(message: kms::PublicDecryptRequest) -> Result<(Self, Manner), Refusal> {
-        check_size(message.encoded_len(), message.handles.len())?;
+        check_size(message.encoded_len(), message.handles.len(), 0)?;
         let call: Call<PublicRequest> = message.try_into().map_err(malformed)?;
         let manner = Manner { wait: call.wait, label: call.label.clone() };
         let Call { request, materials, evidence, finality, .. } = call;
@@ -59,7 +60,9 @@ impl Request {
     /// # Errors
     /// [`Refusal::TooLarge`], [`Refusal::Malformed`].
     pub fn user(message: kms::UserDecryptRequest) -> Result<(Self, Manner), Refusal> {
-        check_size(message.encoded_len(), message.pairs.len())?;
+        let witness = message.evidence.as_ref().and_then(|evidence| evidence.witness.as_ref());
+        let witness = witness.map_or(0, |witness| witness.encoded_len().min(WITNESS_BYTES));
+        check_size(message.encoded_len(), message.pairs.len(), witness)?;
         let call: Call<UserRequest> = message.try_into().map_err(malformed)?;
         let manner = Manner { wait: call.wait, label: call.label.clone() };
         let Call { request, materials, evidence, finality, .. } = call;
@@ -109,8 +112,9 @@ impl Request {
     }
 }
 
-fn check_size(found: usize, handles: usize) -> Result<(), Refusal> {
-    let limit = (BODY_BYTES + BODY_BYTES_PER_HANDLE.saturating_mul(handles)).min(limits::REQUEST_BYTES);
+/// A smart account's witness has a bound of its own beside that of the rest.
+fn check_size(found: usize, handles: usize, witness: usize) -> Result<(), Refusal> {
+    let limit = (BODY_BYTES + BODY_BYTES_PER_HANDLE.saturating_mul(handles) + witness).min(limits::REQUEST_BYTES);
     if found > limit { Err(Refusal::TooLarge { what: "bytes of the request", found, limit }) } else { Ok(()) }
 }
 

@@ -108,6 +108,7 @@ impl Desk {
     pub async fn accept(self: &Arc<Self>, ask: Ask) -> Result<RequestId, DeskError> {
         let id = ask.id(&self.cluster)?;
         let expires = unix_now() + self.limits.keep_seconds;
+        let again = ask.clone();
         let known = self
             .on_disk(move |store| {
                 store.update_request(id, Need::Durable, |record| {
@@ -116,7 +117,8 @@ impl Desk {
                     match record.state {
                         State::Done => record.asked_again = record.asked_again.saturating_add(1),
                         // Never cached: the evidence may be better now, and the caller another one (trust-rules §5).
-                        State::Refused(_) => record.state = State::WaitingCiphertext,
+                        // Its signature may be another one too, which a smart account takes and the former not.
+                        State::Refused(_) => (record.state, record.ask) = (State::WaitingCiphertext, again.clone()),
                         _ => {}
                     }
                 })

@@ -50,7 +50,11 @@ impl Host {
                 return Ok(Some(refused));
             }
         }
-        Ok(None)
+        drop(checks);
+        match self.prover.question(ask) {
+            Some(question) if !question.accepted(&self.rpc, Default::default()).await? => Ok(Some(question.rejected())),
+            _ => Ok(None),
+        }
     }
 
     async fn check(&self, fact: Fact) -> Result<Option<Refused>, RpcError> {

@@ -22,6 +22,7 @@ pub mod quota;
 pub mod record;
 mod run;
 pub mod server;
+pub mod smart_account;
 pub mod store;
 pub mod submit;
 pub mod subset;

@@ -12,6 +12,7 @@ mod vouch;
 use crate::clock::unix_now;
 use crate::metrics;
 use crate::record::{Ask, Refused};
+use crate::smart_account::Question;
 use crate::store::{Store, StoreError};
 use alloy_primitives::B256;
 use attesters::Attesters;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tkms_eth::Rpc;
-use tkms_types::HostChain;
+use tkms_types::{GatewayDomain, HostChain};
 use tkms_wire::evidence::Evidence;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -53,6 +54,9 @@ pub enum Unproven {
     /// Proofs that do not hold: somebody lies. They are not sent.
     #[error("{0}")]
     Wrong(String),
+    /// More than nodes look at, in this block or another.
+    #[error("{}", .0.message)]
+    Never(Refused),
 }
 
 impl From<StoreError> for Unproven {
@@ -77,6 +81,7 @@ pub struct Prover {
     rpc: Rpc,
     store: Arc<Store>,
     attesters: Option<Attesters>,
+    gateway: GatewayDomain,
     standing: watch::Sender<Standing>,
     /// Nodes need the executor's account once; until one of them has said so it is sent along with the first requests.
     executor_wanted: AtomicBool,
@@ -85,10 +90,16 @@ pub struct Prover {
 impl Prover {
     /// Has no block yet: see [`keep::Keeper`]. Without attesters the chain's blocks are final by the word of our own endpoint.
     #[must_use]
-    pub fn new(chain: HostChain, rpc: Rpc, store: Arc<Store>, attesters: Option<Attesters>) -> Self {
+    pub fn new(
+        chain: HostChain,
+        rpc: Rpc,
+        store: Arc<Store>,
+        attesters: Option<Attesters>,
+        gateway: GatewayDomain,
+    ) -> Self {
         let why = "no final block was looked for yet".to_owned();
         let standing = watch::Sender::new(Standing { block: None, why });
-        Self { chain, rpc, store, attesters, standing, executor_wanted: AtomicBool::new(true) }
+        Self { chain, rpc, store, attesters, gateway, standing, executor_wanted: AtomicBool::new(true) }
     }
 
     /// Where we stand.
@@ -140,12 +151,24 @@ impl Prover {
             _ => None,
         });
         let paths = self.paths(block.clone(), grants.collect()).await?;
-        let made = block.evidence(ask, chain, paths, self.executor_wanted.load(Ordering::Acquire), now).await;
+        let mut made = block.evidence(ask, chain, paths, self.executor_wanted.load(Ordering::Acquire), now).await;
+        if let (Ok(proven), Some(question)) = (&mut made, self.question(ask)) {
+            match question.witness(&self.rpc, block.anchor()).await {
+                Ok(witness) => proven.evidence.witness = Some(witness),
+                Err(why) => made = Err(why),
+            }
+        }
         if let Err(Unproven::Wrong(reason)) = &made {
             tracing::error!(chain = chain.chain_id, reason, "evidence that does not hold is not sent");
             metrics::wrong_proof(chain.chain_id);
         }
         made
+    }
+
+    /// What only the user's contract can say, if the permit leaves something open.
+    #[must_use]
+    pub fn question(&self, ask: &Ask) -> Option<Question> {
+        Question::of(ask, &self.gateway, &self.chain)
     }
 
     /// Paths of the grants that have one.

@@ -202,7 +202,7 @@ fn hosts(config: &Config, cluster: &Cluster, store: &Arc<Store>) -> Result<BTree
         let coprocessors = Coprocessors::new(host.coprocessor_urls.clone(), chain.clone(), cluster)?;
         let rpc = tkms_eth::connect(&host.rpc_url)?;
         let attesters = attesters(host, &chain)?;
-        let prover = Arc::new(Prover::new(chain.clone(), rpc.clone(), store.clone(), attesters));
+        let prover = Arc::new(Prover::new(chain.clone(), rpc.clone(), store.clone(), attesters, cluster.gateway));
         let (answered, reorganised) = (Notify::new(), AtomicBool::new(false));
         Ok((host.chain_id, Arc::new(Host { chain, rpc, coprocessors, prover, answered, reorganised })))
     };

@@ -27,7 +27,7 @@ pub enum Outcome {
 }
 
 /// Refusals about the evidence itself: better or newer evidence may be accepted.
-const EVIDENCE_CODES: [&str; 16] = [
+const EVIDENCE_CODES: [&str; 19] = [
     "EvidenceMissing",
     "EvidenceStale",
     "HeaderUnavailable",
@@ -44,6 +44,9 @@ const EVIDENCE_CODES: [&str; 16] = [
     "GrantProofInvalid",
     "ExecutorUnproven",
     "AclPaused",
+    "SmartAccountUndeployed",
+    "SmartAccountUnproven",
+    "SmartAccountRejected",
 ];
 /// The refusal of a node that wants the executor's account proven, once.
 const EXECUTOR_CODE: &str = "ExecutorUnproven";

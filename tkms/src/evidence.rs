@@ -71,5 +71,6 @@ pub async fn under(rpc: &Rpc, host: &HostChain, signed: &[SignedHeader], facts: 
         slots: proof.slots.iter().map(|(slot, _)| *slot).collect(),
         places: Vec::new(),
         hashes: Vec::new(),
+        witness: None,
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! Shapes only: counts and widths. What the bytes prove is for `merkle_acl` to say, in each node.
 
+use crate::account_witness::AccountWitness;
 use crate::field::{FieldError, Problem, bounded, fixed, nested};
 use crate::kms;
 use crate::signature::SIGNATURE_BYTES;
@@ -48,6 +49,8 @@ pub struct Evidence {
     pub places: Vec<u64>,
     /// Of all paths together, the hashes that do not follow from their own leaves.
     pub hashes: Vec<B256>,
+    /// What a smart account's word for a permit depends on; only for permits that no key of their user has signed.
+    pub witness: Option<AccountWitness>,
 }
 
 /// Attestations of one set.
@@ -98,6 +101,7 @@ impl TryFrom<kms::Evidence> for Evidence {
                 _ => return Err(FieldError::new("places", Problem::Unused)),
             },
             hashes: read_words("hashes", &message.hashes, HASHES)?,
+            witness: message.witness.map(TryInto::try_into).transpose().map_err(within_witness)?,
         })
     }
 }
@@ -117,6 +121,7 @@ impl From<&Evidence> for kms::Evidence {
             slots: words(&evidence.slots),
             places: evidence.places.clone(),
             hashes: words(&evidence.hashes),
+            witness: evidence.witness.as_ref().map(Into::into),
         }
     }
 }
@@ -168,6 +173,10 @@ fn read_words(field: &'static str, bytes: &[u8], limit: usize) -> Result<Vec<B25
 
 fn words(words: &[B256]) -> Bytes {
     words.iter().flat_map(|word| word.0).collect::<Vec<u8>>().into()
+}
+
+fn within_witness(error: FieldError) -> FieldError {
+    error.within("witness")
 }
 
 fn word(word: &B256) -> Bytes {

@@ -1,6 +1,7 @@
 //! Every byte format that crosses a process boundary.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking"))]
 
+pub mod account_witness;
 pub mod answer;
 pub mod attestation;
 mod codec;

@@ -18,6 +18,7 @@ mod refusals;
 mod reorgs;
 mod restarts;
 mod shares;
+mod smart_account;
 mod user_decrypt;
 
 use std::sync::OnceLock;

@@ -116,6 +116,11 @@ impl Engine {
         let parts = &self.parts;
         let view = View { cluster: &parts.cluster, key_state: self.key_state()?, now: parts.clock.now() };
         let admitted = policy::admit(&request, &view, |chain| parts.hosts.state(chain))?;
+        // A smart account has not signed anything before its code was asked
+        let asked = match admitted.claim {
+            Some(_) => Some(self.judged(&request, &admitted, source).await?),
+            None => None,
+        };
         if let Ask::User(user) = &request.ask
             && !parts.user_rate.allow(&user.user, Instant::now())
         {
@@ -129,14 +134,22 @@ impl Engine {
         if let Some(progress) = joined {
             return Ok(Ticket { id, progress });
         }
-        let permit = match self.permitted(&request, &admitted, source).await {
-            Ok(permit) => Arc::new(permit),
-            Err(refusal) => {
-                self.record_refusal(&request, &admitted, &refusal).await?;
-                return Err(refusal);
-            }
+        let permit = match asked {
+            Some(permit) => permit,
+            None => self.judged(&request, &admitted, source).await?,
         };
         Ok(Ticket { id, progress: self.start(request, admitted, permit)? })
+    }
+
+    /// Checks 11 to 17; a refusal is recorded.
+    async fn judged(&self, request: &Request, admitted: &Admitted, source: Source) -> Result<Arc<Permit>, Refusal> {
+        match self.permitted(request, admitted, source).await {
+            Ok(permit) => Ok(Arc::new(permit)),
+            Err(refusal) => {
+                self.record_refusal(request, admitted, &refusal).await?;
+                Err(refusal)
+            }
+        }
     }
 
     /// Where a request stands that was asked before.

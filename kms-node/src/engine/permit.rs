@@ -8,6 +8,7 @@ use crate::hosts::AcceptError;
 use crate::limiter::RateLimiter;
 use crate::limits::{NEW_ANCHORS_PER_SECOND, VERIFYING};
 use crate::policy::anchor::{self, Accepted, Case, KnownBlock, OwnView, Shown};
+use crate::policy::smart_account::{self, Claim};
 use crate::policy::{self, Admitted};
 use crate::refusal::Refusal;
 use crate::request::{Ask, Request};
@@ -105,6 +106,7 @@ struct Brief {
     own: Option<OwnView>,
     now: u64,
     wanted: Vec<Fact>,
+    claim: Option<Claim>,
 }
 
 /// Evidence given back, the block if it was accepted, and the facts in it if they hold.
@@ -125,6 +127,7 @@ impl Brief {
         };
         let outcome = anchor::judge(&self.evidence, &case).map(|accepted| {
             let shown = anchor::facts(&self.evidence, &accepted.known.block, &self.wanted);
+            let shown = shown.and_then(|shown| self.ask_account(host, &accepted, shown));
             (accepted, shown)
         });
         if let Ok((accepted, _)) = &outcome {
@@ -132,6 +135,15 @@ impl Brief {
             self.evidence.attested.clone_from(&accepted.known.attested);
         }
         (self.evidence, outcome)
+    }
+
+    /// What check 8 left open: the dearest question, asked last.
+    fn ask_account(&self, host: &HostChain, accepted: &Accepted, shown: Shown) -> Result<Shown, Refusal> {
+        let Some(claim) = &self.claim else { return Ok(shown) };
+        let witness = self.evidence.witness.as_ref().ok_or(Refusal::PermitSignatureInvalid(claim.account))?;
+        let anchor = accepted.known.block.anchor();
+        let account = smart_account::ask(claim, witness, anchor, &self.evidence.header, host.chain_id)?;
+        Ok(Shown { account: Some(account), ..shown })
     }
 }
 
@@ -172,6 +184,7 @@ impl Engine {
             own,
             now,
             wanted,
+            claim: admitted.claim.clone(),
         };
         let (evidence, outcome) = self.on_a_core(brief).await?;
         let (accepted, shown) = match outcome {

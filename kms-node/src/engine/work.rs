@@ -301,5 +301,8 @@ fn facts_record(permit: &Permit) -> Vec<FactRecord> {
         index: path.index,
     };
     let slots = permit.shown.slots.iter().map(|slot| FactRecord::Slot { slot: *slot });
-    permit.shown.paths.iter().map(path).chain(slots).collect()
+    let account = permit.shown.account.iter();
+    let account =
+        account.map(|accepted| FactRecord::Account { account: accepted.account, code_hash: accepted.code_hash });
+    permit.shown.paths.iter().map(path).chain(slots).chain(account).collect()
 }

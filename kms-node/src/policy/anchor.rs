@@ -3,7 +3,7 @@
 //! Pure: request, evidence, cluster file, what the node remembers, and the clock. In RPC mode what the node's own
 //! endpoints answered is an argument like the others.
 
-use super::HostState;
+use super::{HostState, smart_account};
 use crate::evidence::{Evidence, LAYOUT, finality};
 use crate::refusal::Refusal;
 use alloy_primitives::{Address, B256, Bytes};
@@ -186,6 +186,8 @@ pub struct Shown {
     pub paths: Vec<(Grant, RangeProof)>,
     /// Slots of all else.
     pub slots: Vec<B256>,
+    /// The user, if it is a contract that accepted the permit's signature.
+    pub account: Option<smart_account::Accepted>,
 }
 
 /// Checks 14 to 17: every fact holds in an accepted block.
@@ -204,7 +206,7 @@ pub fn facts(evidence: &Evidence, block: &AclBlock, wanted: &[Fact]) -> Result<S
         ProofError::Acl(error) => unproven(error),
         other => Refusal::GrantProofInvalid(other.to_string()),
     })?;
-    Ok(Shown { paths, slots: evidence.slots.iter().map(|proof| proof.slot).collect() })
+    Ok(Shown { paths, slots: evidence.slots.iter().map(|proof| proof.slot).collect(), account: None })
 }
 
 /// A grant that nothing in the evidence is about is missing, whatever else the evidence holds.

@@ -6,7 +6,7 @@
 //! | --- | --- | --- |
 //! | 1 | size, strict decoding | [`crate::request`] |
 //! | 2–4 | `extraData`, handles, host, key | [`admit`] |
-//! | 5–8 | the user's key, permit and signature | [`permit`], called by [`admit`] |
+//! | 5–8 | the user's key, permit and signature | [`permit`], called by [`admit`]; a smart account's word after 17: [`smart_account`] |
 //! | 9–10 | quota, answered already | [`crate::engine`] |
 //! | 11–13 | anchor, account, pause | [`anchor::judge`] |
 //! | 14–17 | facts | [`anchor::facts`] |
@@ -16,12 +16,14 @@
 pub mod anchor;
 pub mod permit;
 pub mod provenance;
+pub mod smart_account;
 
 use crate::keystore::KeyState;
 use crate::refusal::Refusal;
 use crate::request::{Ask, Request};
 use merkle_acl::trust::AnchorHistory;
 use merkle_acl::{Fact, Grant};
+use smart_account::Claim;
 use std::collections::BTreeSet;
 use tkms_types::{Cluster, ExtraData, FheType, Handle, HandleError, HostChain, RequestId, limits, transcript};
 
@@ -61,6 +63,8 @@ pub struct Admitted {
     pub extra: ExtraData,
     /// Handles in the order of the answer, with their types.
     pub handles: Typed,
+    /// What a smart account has yet to say to check 8.
+    pub claim: Option<Claim>,
 }
 
 /// Checks 2 to 8.
@@ -75,17 +79,28 @@ pub fn admit(request: &Request, view: &View<'_>, state: impl Fn(u64) -> HostStat
         return Err(Refusal::HostHalted { chain_id: host.chain_id, reason });
     }
     check_key(request, view)?;
-    let id = match &request.ask {
+    let (id, claim) = match &request.ask {
         Ask::Public(public) => {
-            transcript::public_request_id(host.host_id(), view.cluster.context, &extra, &public.handles)
+            (transcript::public_request_id(host.host_id(), view.cluster.context, &extra, &public.handles), None)
         }
         Ask::User(user) => {
             let now = view.now.max(state.history.newest.map_or(0, |mark| mark.time));
-            permit::check(user, host, view.cluster, now)?;
-            transcript::user_request_id(host.host_id(), view.cluster.context, user)
+            let claim = permit::check(user, host, view.cluster, now)?;
+            (transcript::user_request_id(host.host_id(), view.cluster.context, user), claim)
         }
     };
-    Ok(Admitted { id, chain_id: host.chain_id, extra, handles })
+    check_witness(request, claim.as_ref())?;
+    Ok(Admitted { id, chain_id: host.chain_id, extra, handles, claim })
+}
+
+/// A witness is there exactly if somebody has to be asked with it.
+fn check_witness(request: &Request, claim: Option<&Claim>) -> Result<(), Refusal> {
+    let witness = request.evidence.as_ref().is_some_and(|evidence| evidence.witness.is_some());
+    match claim {
+        Some(claim) if !witness => Err(Refusal::PermitSignatureInvalid(claim.account)),
+        None if witness => Err(Refusal::Malformed("evidence: a witness that nobody has to be asked with".to_owned())),
+        _ => Ok(()),
+    }
 }
 
 /// Check 2.

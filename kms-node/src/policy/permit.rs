@@ -1,5 +1,6 @@
 //! Checks 5 to 8: what a user's wallet signed.
 
+use super::smart_account::Claim;
 use crate::refusal::Refusal;
 use alloy_primitives::Address;
 use tkms_types::typed_data::{permit_digest, permit_domain, recover};
@@ -8,16 +9,22 @@ use tkms_wire::user_payload::UserKey;
 
 const DAY: u64 = 24 * 3600;
 
-pub(super) fn check(request: &UserRequest, host: &HostChain, cluster: &Cluster, now: u64) -> Result<(), Refusal> {
+/// A claim is what remains of check 8: then it is the user's contract that must accept the signature.
+pub(super) fn check(
+    request: &UserRequest,
+    host: &HostChain,
+    cluster: &Cluster,
+    now: u64,
+) -> Result<Option<Claim>, Refusal> {
     UserKey::parse(&request.public_key).map_err(|error| Refusal::PublicKeyMalformed(error.to_string()))?;
     check_contracts(request)?;
     check_window(request, host.clock_skew, now)?;
-    // 8: only keys of ordinary accounts sign permits; a smart account would have to be evaluated on proven state
+    // 8: the user's key comes first, also where code stands beside it (EIP-7702)
     let digest = permit_digest(request, &permit_domain(&cluster.gateway, host.chain_id));
-    if recover(digest, &request.signature) != Some(request.user) {
-        return Err(Refusal::PermitSignatureInvalid(request.user));
+    if recover(digest, &request.signature) == Some(request.user) {
+        return Ok(None);
     }
-    Ok(())
+    Claim::new(request.user, digest, request.signature.clone()).map(Some)
 }
 
 /// Check 6. The user must not be one of the contracts: otherwise the second of the two grants vanishes.

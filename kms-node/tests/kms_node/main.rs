@@ -11,6 +11,8 @@ mod facts;
 mod policy;
 mod qbft;
 mod setup;
+mod smart_account;
+mod smart_account_hostile;
 mod start;
 mod stock;
 mod transport;

@@ -58,8 +58,9 @@ async fn accept(app: &App, request: UserRequest) -> Result<RequestId, Failed> {
     let ask = Ask::User(request);
     let chain = ask.host(&app.cluster).map_err(|error| ask_error(&error))?;
     if let Ask::User(request) = &ask {
-        permit::check(request, &app.cluster, chain, unix_now())?;
+        permit::check(request, chain, unix_now())?;
     }
+    permit::signature(&ask, app, chain).await?;
     // Only now: a forged request must not use up its victim's quota.
     app.charge_user(user)?;
     Ok(app.desk.accept(ask).await?)

@@ -30,9 +30,9 @@ fn advice(code: &str) -> &'static str {
         }
         "PermitWindowInvalid" | "PermitNotYetValid" => "a permit begins now and lasts 1 to 365 days",
         "PermitSignatureInvalid" => "sign the permit with the user's key for the host chain's id",
-        "SmartAccountUnsupported" => {
-            "permits of smart accounts are not served: use a key's account, or delegate to one"
-        }
+        "SmartAccountUndeployed" => "deploy the account first, or sign with the user's key",
+        "SmartAccountRejected" => "have the account's present owner sign; a change of owners counts when it is final",
+        "SmartAccountUnsupported" | "SmartAccountUnproven" => "use a key's account, or delegate to one",
         "ExtraDataUnsupported" | "ContextUnknown" | "ContextRetired" => "send 0x00 for the context in force",
         "LimitExceeded" => "ask for fewer values at once: 2048 bits are decrypted in one request",
         "HandleMalformed" | "TypeUnsupported" => "take the handle as the contract returns it",
@@ -58,6 +58,9 @@ fn label(code: &str) -> Label {
         | "PermitNotYetValid"
         | "PermitExpired"
         | "PermitSignatureInvalid"
+        | "SmartAccountUndeployed"
+        | "SmartAccountRejected"
+        | "SmartAccountUnproven"
         | "SmartAccountUnsupported"
         | "ExtraDataUnsupported"
         | "ContextUnknown"
@@ -78,7 +81,11 @@ fn field(code: &str) -> &'static str {
         "PublicKeyMalformed" => "publicKey",
         "ContractListInvalid" | "PairNotInPermit" | "UserIsContract" => "contractAddresses",
         "PermitWindowInvalid" | "PermitNotYetValid" | "PermitExpired" => "requestValidity",
-        "PermitSignatureInvalid" | "SmartAccountUnsupported" => "signature",
+        "PermitSignatureInvalid"
+        | "SmartAccountUndeployed"
+        | "SmartAccountRejected"
+        | "SmartAccountUnproven"
+        | "SmartAccountUnsupported" => "signature",
         "ExtraDataUnsupported" | "ContextUnknown" | "ContextRetired" => "extraData",
         _ => "handles",
     }
@@ -98,6 +105,7 @@ mod tests {
             ("PermitExpired", "validation_failed"),
             ("PermitSignatureInvalid", "validation_failed"),
             ("UserIsContract", "validation_failed"),
+            ("SmartAccountRejected", "validation_failed"),
             ("AclPaused", "protocol_paused"),
             ("RateLimited", "readiness_check_timed_out"),
             ("Busy", "readiness_check_timed_out"),

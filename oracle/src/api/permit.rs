@@ -1,16 +1,17 @@
 //! The cheap part of a node's policy, checked here so that nobody else works for requests that must fail (trust-rules
 //! §6, checks 2, 3, 5 to 8). Nodes check all of it again.
 
+use super::App;
+use crate::record::Ask;
+use crate::smart_account::Question;
 use alloy_primitives::Address;
 use tkms_types::limits::{PERMIT_CONTRACTS, PERMIT_DAYS, PERMIT_START, REQUEST_BITS};
-use tkms_types::typed_data::{permit_digest, permit_domain, recover};
-use tkms_types::{Cluster, Handle, HostChain, UserRequest};
-use tkms_wire::relayer::ApiError;
+use tkms_types::{Handle, HostChain, UserRequest};
+use tkms_wire::account_witness::is_for_undeployed;
+use tkms_wire::relayer::{ApiError, Label};
 use tkms_wire::user_payload::UserKey;
 
 const DAY: u64 = 86_400;
-/// Bytes of an ECDSA signature; others belong to smart accounts, which nodes do not serve yet.
-const SIGNATURE_BYTES: usize = 65;
 
 /// Checks types and versions of handles and their summed bits.
 pub(super) fn handles(handles: &[Handle]) -> Result<(), ApiError> {
@@ -29,13 +30,12 @@ pub(super) fn handles(handles: &[Handle]) -> Result<(), ApiError> {
 }
 
 /// Checks everything about a user's request that needs no chain.
-pub(super) fn check(request: &UserRequest, cluster: &Cluster, chain: &HostChain, now: u64) -> Result<(), ApiError> {
+pub(super) fn check(request: &UserRequest, chain: &HostChain, now: u64) -> Result<(), ApiError> {
     let list: Vec<Handle> = request.pairs.iter().map(|pair| pair.handle).collect();
     handles(&list)?;
     UserKey::parse(&request.public_key).map_err(|error| ApiError::invalid("publicKey", error.to_string()))?;
     contracts(request)?;
-    window(request, chain, now)?;
-    signature(request, cluster, chain)
+    window(request, chain, now)
 }
 
 fn contracts(request: &UserRequest) -> Result<(), ApiError> {
@@ -78,18 +78,32 @@ fn window(request: &UserRequest, chain: &HostChain, now: u64) -> Result<(), ApiE
     Ok(())
 }
 
-fn signature(request: &UserRequest, cluster: &Cluster, chain: &HostChain) -> Result<(), ApiError> {
-    if request.signature.len() != SIGNATURE_BYTES {
-        let issue =
-            format!("{} bytes: only keys of {SIGNATURE_BYTES}-byte signatures are served", request.signature.len());
+/// Check 8: the user's key has signed, or the user is a contract that says so at the head of the chain.
+pub(super) async fn signature(ask: &Ask, app: &App, chain: &HostChain) -> Result<(), ApiError> {
+    let (Some(question), Ask::User(request)) = (Question::of(ask, &app.cluster.gateway, chain), ask) else {
+        return Ok(());
+    };
+    if is_for_undeployed(&request.signature) {
+        let issue = format!("is for an account that is not deployed: deploy {} first", request.user);
         return Err(ApiError::invalid("signature", issue));
     }
-    let digest = permit_digest(request, &permit_domain(&cluster.gateway, chain.chain_id));
-    if recover(digest, &request.signature) != Some(request.user) {
-        return Err(ApiError::invalid(
+    let accepted = match app.desk.hosts.get(&chain.chain_id) {
+        Some(host) => question.accepted(&host.rpc, Default::default()).await,
+        None => Ok(false),
+    };
+    match accepted {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(ApiError::invalid(
             "signature",
-            format!("is not by {} over this permit: sign it with that key for chain {}", request.user, chain.chain_id),
-        ));
+            format!(
+                "is not by {} over this permit: sign it with that key, or an owner of that contract, for chain {}",
+                request.user, chain.chain_id
+            ),
+        )),
+        Err(error) => {
+            tracing::warn!(chain = chain.chain_id, %error, "the host endpoint cannot say what a smart account answers");
+            let message = "the chain cannot be asked at the moment: ask again in a while";
+            Err(ApiError::new(Label::ReadinessCheckTimedOut, message))
+        }
     }
-    Ok(())
 }

@@ -88,7 +88,7 @@ impl Sent {
 
 impl Desk {
     /// Waits, however long, until the request is granted in a final block. `None`: the head of the chain does not grant it
-    /// either, and it is refused.
+    /// either, or no block could, and it is refused.
     pub(super) async fn proven(
         &self,
         id: RequestId,
@@ -102,6 +102,10 @@ impl Desk {
                 Ok(proven) => {
                     measure(&proven, false);
                     return Ok(Some(proven));
+                }
+                Err(Unproven::Never(refused)) => {
+                    self.refuse(id, record, refused).await?;
+                    return Ok(None);
                 }
                 Err(why) => why,
             };

@@ -232,6 +232,7 @@ impl ProvenBlock {
             slots: slots.iter().map(|proof| proof.slot).collect(),
             places: if paths.is_empty() { Vec::new() } else { grants.iter().map(place).collect() },
             hashes: compact::compress(&leaves, count)?,
+            witness: None,
         })
     }
 }

@@ -11,3 +11,4 @@ mod mirror;
 mod parts;
 mod permissions;
 mod prove;
+mod smart_account;

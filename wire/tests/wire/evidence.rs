@@ -24,6 +24,7 @@ pub fn evidence() -> Evidence {
         slots: vec![B256::repeat_byte(1), B256::repeat_byte(2)],
         places: vec![1 << 39, 0, 1],
         hashes: vec![B256::repeat_byte(5), B256::repeat_byte(6)],
+        witness: None,
     }
 }
 

@@ -6,6 +6,7 @@
     reason = "tests fail by panicking and print their seed"
 )]
 
+mod account_witness;
 mod attestation;
 mod evidence;
 mod fixture;

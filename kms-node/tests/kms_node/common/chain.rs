@@ -166,7 +166,7 @@ fn accounts(storage: &Storage, wanted: Address) -> (B256, Vec<Bytes>) {
 }
 
 /// Root over (key, RLP value) pairs and the proof of each wanted key, present or not.
-fn trie(pairs: &[(Vec<u8>, Vec<u8>)], wanted: &[Vec<u8>]) -> (B256, Vec<Vec<Bytes>>) {
+pub fn trie(pairs: &[(Vec<u8>, Vec<u8>)], wanted: &[Vec<u8>]) -> (B256, Vec<Vec<Bytes>>) {
     let targets: Vec<Nibbles> = wanted.iter().map(|key| Nibbles::unpack(keccak256(key))).collect();
     let hashed: BTreeMap<B256, &Vec<u8>> = pairs.iter().map(|(key, value)| (keccak256(key), value)).collect();
     let mut builder = HashBuilder::default().with_proof_retainer(ProofRetainer::new(targets.clone()));

@@ -41,6 +41,7 @@ impl Parts {
             slots: self.slots.iter().map(|proof| proof.slot).collect(),
             places: if leaves.is_empty() { Vec::new() } else { self.grants.iter().map(place).collect() },
             hashes: compress(&leaves, self.count).unwrap(),
+            witness: None,
         }
     }
 }
