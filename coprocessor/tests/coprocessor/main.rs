@@ -4,6 +4,7 @@
 mod api;
 mod insecure;
 mod kill;
+mod reorg;
 mod s3;
 mod startup;
 mod store;

@@ -12,11 +12,14 @@ mod contracts;
 mod evidence;
 mod faults;
 mod official_client;
+mod openzeppelin;
+mod people;
 mod public_decrypt;
 mod refusals;
 mod reorgs;
 mod restarts;
 mod shares;
+mod transfers;
 mod user_decrypt;
 
 use std::sync::OnceLock;
