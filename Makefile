@@ -9,10 +9,10 @@ FORGE = tools/forge
 # What `make devnet` and `make demo` decrypt with: flood, exact, or both (key material for both, flood in force)
 DECRYPTION = flood
 
-.PHONY: help setup build demo devnet test test-web nightly lint fmt bench layers tidy
+.PHONY: help setup build demo devnet test test-web test-templates nightly lint fmt bench layers tidy
 
 help: ## shows this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 node_modules/.stamp: package.json package-lock.json
 	npm ci --no-audit --no-fund
@@ -42,10 +42,13 @@ test: setup ## everything: Foundry tests, then the Rust tests with the end-to-en
 test-web: build ## the demo page in headless Chromium (Debian's, installed if missing)
 	tools/test-web
 
+test-templates: build ## both templates for dApp authors, from an empty folder to a round on a devnet
+	tools/test-templates
+
 nightly: setup ## as test, with deep fuzzing, a million mutated proofs, 10,000 simulated committees, every cell of the matrix of operations
 	$(FORGE) build
 	FOUNDRY_PROFILE=deep $(FORGE) test
-	MERKLE_ACL_MUTATIONS=1000000 TKMS_FHE_MATRIX=full TKMS_MPC_RUNS=10000 TKMS_EXACT_CIPHERTEXTS=100000 $(MAKE) test
+	MERKLE_ACL_MUTATIONS=1000000 TKMS_FHE_MATRIX=full TKMS_E2E_TRANSFERS=full TKMS_MPC_RUNS=10000 TKMS_EXACT_CIPHERTEXTS=100000 $(MAKE) test
 
 lint: setup layers tidy ## formatting, clippy, dependency rules, file budgets
 	cargo fmt --all --check

@@ -250,12 +250,19 @@ impl Subject {
     async fn operations(&mut self, rounds: usize) -> Result<Vec<Figure>, MeasureError> {
         let mut overhead = Vec::new();
         let mut times = [(); OPS.len()].map(|()| (Vec::new(), Vec::new()));
-        for _ in 0..rounds {
+        for round in 0..rounds {
             let mut sum = 0.0;
             for ((op, _), (ours, plain)) in OPS.iter().zip(&mut times) {
                 let (log, result) = self.event(*op);
-                let alone = self.plain(std::slice::from_ref(&log)).await?;
-                let whole = self.compute(&[log], &[result]).await?;
+                let log = std::slice::from_ref(&log);
+                // In turns, so that a load that comes or goes meanwhile favours neither.
+                let (alone, whole) = if round.is_multiple_of(2) {
+                    let alone = self.plain(log).await?;
+                    (alone, self.compute(log, &[result]).await?)
+                } else {
+                    let whole = self.compute(log, &[result]).await?;
+                    (self.plain(log).await?, whole)
+                };
                 sum += 100.0 * (whole.as_secs_f64() / alone.as_secs_f64() - 1.0);
                 ours.push(milliseconds(whole));
                 plain.push(milliseconds(alone));

@@ -24,7 +24,8 @@ fn settings() -> SolcSettings {
     SolcSettings { settings, ..Default::default() }
 }
 
-fn compile(sources: &str) -> ProjectCompileOutput<SolcCompiler> {
+/// A directory, or of it one file with what it imports.
+fn compile(sources: &str, file: Option<&str>) -> ProjectCompileOutput<SolcCompiler> {
     let root = root();
     let remapping = |name: &str, path: &str| Remapping {
         context: None,
@@ -40,6 +41,7 @@ fn compile(sources: &str) -> ProjectCompileOutput<SolcCompiler> {
         .remappings([
             remapping("@fhevm/solidity/", "node_modules/@fhevm/solidity/"),
             remapping("@openzeppelin/contracts/", "node_modules/@openzeppelin/contracts/"),
+            remapping("@openzeppelin/confidential-contracts/", "node_modules/@openzeppelin/confidential-contracts/"),
             remapping("encrypted-types/", "node_modules/encrypted-types/"),
         ])
         .build()
@@ -51,19 +53,34 @@ fn compile(sources: &str) -> ProjectCompileOutput<SolcCompiler> {
         .no_artifacts()
         .build(compiler())
         .expect("project");
-    let output = project.compile().expect("the compiler runs");
+    let output = match file {
+        None => project.compile(),
+        Some(file) => project.compile_file(root.join(sources).join(file)),
+    };
+    let output = output.expect("the compiler runs");
     assert!(!output.has_compiler_errors(), "{output}");
     output
+}
+
+fn creation_code_in(output: &ProjectCompileOutput<SolcCompiler>, contract: &str) -> Bytes {
+    let artifact = output.find_first(contract).unwrap_or_else(|| panic!("no contract {contract}"));
+    let code = artifact.bytecode.as_ref().and_then(|bytecode| bytecode.object.as_bytes());
+    code.unwrap_or_else(|| panic!("{contract} has no creation code")).clone()
 }
 
 /// Creation code of an example dApp, compiled from source.
 #[must_use]
 pub fn creation_code(contract: &str) -> Bytes {
     static EXAMPLES: OnceLock<ProjectCompileOutput<SolcCompiler>> = OnceLock::new();
-    let output = EXAMPLES.get_or_init(|| compile("solidity/examples"));
-    let artifact = output.find_first(contract).unwrap_or_else(|| panic!("no contract {contract} in the examples"));
-    let code = artifact.bytecode.as_ref().and_then(|bytecode| bytecode.object.as_bytes());
-    code.unwrap_or_else(|| panic!("{contract} has no creation code")).clone()
+    creation_code_in(EXAMPLES.get_or_init(|| compile("solidity/examples", None)), contract)
+}
+
+/// Creation code of one of the smallest contracts that make OpenZeppelin's abstract ones deployable.
+#[must_use]
+pub fn creation_code_of_openzeppelin(contract: &str) -> Bytes {
+    static CONTRACTS: OnceLock<ProjectCompileOutput<SolcCompiler>> = OnceLock::new();
+    let compiled = CONTRACTS.get_or_init(|| compile("solidity/test/openzeppelin", Some("Wrapped.sol")));
+    creation_code_in(compiled, contract)
 }
 
 /// Creation code of a smart account, compiled from source.
@@ -78,15 +95,13 @@ pub fn creation_code_of_wallet(contract: &str) -> Bytes {
 
 fn ours() -> &'static ProjectCompileOutput<SolcCompiler> {
     static CONTRACTS: OnceLock<ProjectCompileOutput<SolcCompiler>> = OnceLock::new();
-    CONTRACTS.get_or_init(|| compile("solidity/src"))
+    CONTRACTS.get_or_init(|| compile("solidity/src", None))
 }
 
 /// Creation code of one of our contracts, compiled from source.
 #[must_use]
 pub fn creation_code_of_ours(contract: &str) -> Bytes {
-    let artifact = ours().find_first(contract).unwrap_or_else(|| panic!("no contract {contract}"));
-    let code = artifact.bytecode.as_ref().and_then(|bytecode| bytecode.object.as_bytes());
-    code.unwrap_or_else(|| panic!("{contract} has no creation code")).clone()
+    creation_code_in(ours(), contract)
 }
 
 /// Runtime code of one of our contracts, compiled from source, immutables zero.

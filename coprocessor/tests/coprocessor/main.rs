@@ -6,6 +6,7 @@ mod api;
 mod exact;
 mod insecure;
 mod kill;
+mod reorg;
 mod s3;
 mod startup;
 mod store;

@@ -13,12 +13,15 @@ mod doctor;
 mod evidence;
 mod faults;
 mod official_client;
+mod openzeppelin;
+mod people;
 mod public_decrypt;
 mod refusals;
 mod reorgs;
 mod restarts;
 mod shares;
 mod smart_account;
+mod transfers;
 mod user_decrypt;
 
 use std::sync::OnceLock;

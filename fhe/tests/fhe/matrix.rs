@@ -226,28 +226,31 @@ fn every_operation_equals_plain_arithmetic() {
     let mut rng = rng(seed);
     let cells = if full { Cell::every() } else { sample(&mut rng) };
     let mut work = Vec::new();
-    for cell in &cells {
+    let mut left = Vec::new();
+    for (number, cell) in cells.iter().enumerate() {
         let mut operands = cell.operands(&mut rng);
         if !full {
             operands = vec![*operands.choose(&mut rng).unwrap()];
         }
-        work.extend(operands.into_iter().map(|(a, b)| (*cell, a, b)));
+        left.push(operands.len());
+        work.extend(operands.into_iter().map(|(a, b)| (number, a, b)));
     }
     println!("{} evaluations in {} cells, TKMS_FHE_SEED={seed}", work.len(), cells.len());
     fixture();
     let start = Instant::now();
-    let queue = Mutex::new(work.into_iter());
+    let queue = Mutex::new((work.into_iter(), left));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
-                    let next = queue.lock().unwrap().next();
-                    let Some((cell, a, b)) = next else { break };
-                    let start = Instant::now();
-                    cell.check(a, b);
-                    if full {
-                        println!("{:>7.2?} {cell:?}", start.elapsed());
+                    let next = queue.lock().unwrap().0.next();
+                    let Some((number, a, b)) = next else { break };
+                    cells[number].check(a, b);
+                    let left = &mut queue.lock().unwrap().1;
+                    left[number] -= 1;
+                    if full && left[number] == 0 {
+                        println!("{:>6.0?} {} of {}: {:?}", start.elapsed(), number + 1, cells.len(), cells[number]);
                     }
                 }
             });

@@ -9,25 +9,16 @@ import {VestingWalletConfidentialFactory} from "@openzeppelin/confidential-contr
 import {IERC7984ERC20Wrapper} from "@openzeppelin/confidential-contracts/interfaces/IERC7984ERC20Wrapper.sol";
 import {IERC7984Receiver} from "@openzeppelin/confidential-contracts/interfaces/IERC7984Receiver.sol";
 import {ERC7984} from "@openzeppelin/confidential-contracts/token/ERC7984/ERC7984.sol";
-import {ERC7984ERC20Wrapper} from "@openzeppelin/confidential-contracts/token/ERC7984/extensions/ERC7984ERC20Wrapper.sol";
 import {ERC7984Hooked} from "@openzeppelin/confidential-contracts/token/ERC7984/extensions/ERC7984Hooked.sol";
 import {ERC7984ObserverAccess} from "@openzeppelin/confidential-contracts/token/ERC7984/extensions/ERC7984ObserverAccess.sol";
 import {ERC7984Omnibus} from "@openzeppelin/confidential-contracts/token/ERC7984/extensions/ERC7984Omnibus.sol";
 import {ERC7984Rwa} from "@openzeppelin/confidential-contracts/token/ERC7984/extensions/ERC7984Rwa.sol";
 import {ERC7984Votes} from "@openzeppelin/confidential-contracts/token/ERC7984/extensions/ERC7984Votes.sol";
-import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 
+import {PlainCoin} from "./Wrapped.sol";
+
 // The smallest contracts that make OpenZeppelin's abstract ones, unchanged from npm, deployable.
-
-contract PlainCoin is ERC20 {
-    constructor(string memory symbol_) ERC20(symbol_, symbol_) {}
-
-    function mint(address to, uint256 amount) external {
-        _mint(to, amount);
-    }
-}
 
 contract Coin is ZamaEthereumConfig, ERC7984ObserverAccess, ERC7984Omnibus {
     constructor() ERC7984("Coin", "CN", "") {}
@@ -56,10 +47,6 @@ contract VotesCoin is ZamaEthereumConfig, ERC7984Votes {
     function _validateHandleAllowance(bytes32 handle) internal view override returns (bool) {
         return handle == euint64.unwrap(getVotes(msg.sender));
     }
-}
-
-contract WrappedCoin is ZamaEthereumConfig, ERC7984ERC20Wrapper {
-    constructor(IERC20 underlying_) ERC7984("Wrapped", "WR", "") ERC7984ERC20Wrapper(underlying_) {}
 }
 
 contract Asset is ZamaEthereumConfig, ERC7984Rwa, ERC7984Hooked {

@@ -5,8 +5,9 @@ import {euint64, externalEuint64} from "@fhevm/solidity/lib/FHE.sol";
 import {BatcherConfidential} from "@openzeppelin/confidential-contracts/finance/BatcherConfidential.sol";
 import {VestingWalletConfidentialFactory} from "@openzeppelin/confidential-contracts/finance/VestingWalletConfidentialFactory.sol";
 
-import {Batcher, Coin, PlainCoin, Vesting, VestingFactory, WrappedCoin} from "./Contracts.sol";
+import {Batcher, Coin, Vesting, VestingFactory} from "./Contracts.sol";
 import {OzBase} from "./OzBase.t.sol";
+import {PlainCoin, WrappedCoin} from "./Wrapped.sol";
 
 /// Every call is a transaction of its own.
 /// forge-config: default.isolate = true
