@@ -13,6 +13,10 @@ function say(text, kind = "") {
   $("log").append(line);
 }
 
+function askedAgain(error) {
+  say(`not readable (${error.message}): asking for other shares`);
+}
+
 /** Runs the work of a form with all buttons locked, and says how it ended. */
 function onSubmit(id, work) {
   $(id).addEventListener("submit", async (event) => {
@@ -46,7 +50,8 @@ function showAccounts() {
   for (const [index, { address }] of devnet.deployment.accounts.slice(0, -1).entries()) {
     const name = `${index}: ${address.slice(0, 8)}…${address.slice(-4)}`;
     $("account").append(new Option(name, String(index)));
-    $("to").append(new Option(name, address, index === 1, index === 1));
+    for (const people of [$("to"), $("friend")]) people.append(new Option(name, address, index === 1, index === 1));
+    $("owner").append(new Option(name, address));
   }
   const choose = () => {
     $("key").value = devnet.deployment.accounts[Number($("account").value)].privateKey;
@@ -84,9 +89,19 @@ onSubmit("transfer", async ({ amount, to }) => {
 
 onSubmit("reveal", async () => {
   say("permit signed, asking the committee");
-  const value = await session.balance((error) => say(`not readable (${error.message}): asking for other shares`));
-  $("balance").value = String(value);
+  $("balance").value = String(await session.balance(session.me, askedAgain));
   say("balance put together from the nodes' shares, here in the page");
+});
+
+onSubmit("delegate", async ({ friend }) => {
+  await session.delegate(friend.value);
+  say(`mined: for an hour ${friend.value} may read my balance of this token, and nobody needs my key`);
+});
+
+onSubmit("reveal-of", async ({ owner }) => {
+  say("permit signed with my own key, asking the committee for somebody else's balance");
+  $("balance-of").value = String(await session.balance(owner.value, askedAgain));
+  say("the owner's delegation stands on chain: balance put together here in the page");
 });
 
 onSubmit("publish", async () => {

@@ -12,6 +12,9 @@ const TRIES = 5;
 const DAYS = 1;
 /** Seconds by which a permit starts in the past, for nodes whose clock is behind. */
 const MARGIN = 60;
+/** Seconds for which somebody else may read a balance. */
+const DELEGATION = 3600;
+const ACL = ["function delegateForUserDecryption(address delegate, address contractAddress, uint64 expirationDate)"];
 
 async function json(path) {
   const response = await fetch(path, { cache: "no-store" });
@@ -72,15 +75,23 @@ export class Session {
     await (await this.token.transfer(to, handle, proof)).wait();
   }
 
-  /** Reads the own balance. `retry` hears of tries that failed. */
-  async balance(retry) {
-    const handle = await this.token.balanceOf(this.me);
+  /** Lets somebody else read the own balances of this token, the present and the coming ones, for a while. */
+  async delegate(to) {
+    const acl = new Contract(getAddress(this.devnet.deployment.contracts.acl), ACL, this.wallet);
+    const end = Math.floor(Date.now() / 1000) + DELEGATION;
+    await (await acl.delegateForUserDecryption(to, this.address, end)).wait();
+  }
+
+  /** Reads the balance of `owner`: the own one, or one whose owner delegated. `retry` hears of tries that failed. */
+  async balance(owner, retry) {
+    const handle = await this.token.balanceOf(owner);
     if (BigInt(handle) === 0n) return 0n;
     for (let left = TRIES - 1; ; left -= 1) {
       try {
-        return await this.decrypt(handle);
+        return await (owner === this.me ? this.decrypt(handle) : this.decryptFor(owner, handle));
       } catch (error) {
-        if (left === 0) throw error;
+        // A refusal stays one, whichever shares are asked for
+        if (left === 0 || error.relayerApiError) throw error;
         retry(error);
       }
     }
@@ -89,14 +100,27 @@ export class Session {
   async decrypt(handle) {
     const { instance } = this.devnet;
     const { publicKey, privateKey } = instance.generateKeypair();
-    const contracts = [this.address];
-    const start = Math.floor(Date.now() / 1000) - MARGIN;
+    const [contracts, start] = [[this.address], permitStart()];
     const { domain, types, message } = instance.createEIP712(publicKey, contracts, start, DAYS);
     const { UserDecryptRequestVerification } = types;
     const signature = await this.wallet.signTypedData(domain, { UserDecryptRequestVerification }, message);
     const pairs = [{ handle, contractAddress: this.address }];
     const permit = [signature.slice(2), contracts, this.me, start, DAYS];
     const values = await instance.userDecrypt(pairs, privateKey, publicKey, ...permit);
+    return values[handle];
+  }
+
+  async decryptFor(owner, handle) {
+    const { instance } = this.devnet;
+    const { publicKey, privateKey } = instance.generateKeypair();
+    const [contracts, start] = [[this.address], permitStart()];
+    const typed = instance.createDelegatedUserDecryptEIP712(publicKey, contracts, owner, start, DAYS);
+    const { DelegatedUserDecryptRequestVerification } = typed.types;
+    const types = { DelegatedUserDecryptRequestVerification };
+    const signature = await this.wallet.signTypedData(typed.domain, types, typed.message);
+    const pairs = [{ handle, contractAddress: this.address }];
+    const permit = [signature.slice(2), contracts, owner, this.me, start, DAYS];
+    const values = await instance.delegatedUserDecrypt(pairs, privateKey, publicKey, ...permit);
     return values[handle];
   }
 
@@ -113,6 +137,10 @@ export class Session {
     }
     return { signed: clearValues[handle], onChain: await this.token.revealedSupply() };
   }
+}
+
+function permitStart() {
+  return Math.floor(Date.now() / 1000) - MARGIN;
 }
 
 async function deploy(abi, code, wallet, deployment) {

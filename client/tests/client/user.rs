@@ -145,7 +145,7 @@ fn blamed(found: &UserDecryption) -> Vec<u8> {
 
 #[test]
 fn every_committee_s_answers_make_the_values() {
-    for n in [1, 4, 7, 13] {
+    for n in [1, 4, 7, 10, 13] {
         let mut user = User::new(n, n.into());
         let shares = user.shares();
         let found = user.combine(&shares).unwrap();
@@ -184,6 +184,31 @@ fn missing_and_wrong_answers_are_corrected_up_to_2t() {
     let found = user.combine(&shares[2..]).unwrap();
     assert_right(&found);
     assert_eq!((found.assurance, blamed(&found)), (Assurance::IfLiarsAtMost(1), vec![7]));
+}
+
+#[test]
+fn every_mix_within_the_bound_is_corrected_with_its_liars_named_and_none_beyond_it() {
+    for n in [4, 7, 10, 13] {
+        let mut user = User::new(n, 100 + u64::from(n));
+        let (n, t) = (usize::from(n), usize::from(n - 1) / 3);
+        let honest = user.shares();
+        let mut lies = honest.clone();
+        (1..=n).for_each(|number| user.lie(&mut lies, number));
+        for wrong in 0..=t {
+            let shares = [&honest[..n - wrong], &lies[n - wrong..]].concat();
+            let liars: Vec<_> = (n - wrong + 1..=n).map(|number| number as u8).collect();
+            let spare = 2 * (t - wrong);
+            for missing in 0..=spare {
+                let found = user.combine(&shares[missing..]).unwrap();
+                assert_right(&found);
+                assert_eq!(blamed(&found), liars, "{wrong} wrong and {missing} missing of {n}");
+                let proven = n - missing - wrong > 2 * t;
+                assert_eq!(found.assurance == Assurance::Proven, proven, "{wrong} wrong and {missing} missing of {n}");
+            }
+            let error = user.combine(&shares[spare + 1..]).unwrap_err();
+            assert!(matches!(error, Error::NotEnough { .. }), "{wrong} wrong of {n}: {error}");
+        }
+    }
 }
 
 #[test]

@@ -3,22 +3,57 @@
 use crate::devnet;
 use serde_json::{Value, json};
 use std::process::Command;
-use tkms_e2e::root;
+use tkms_e2e::devnet::Devnet;
+use tkms_e2e::{nodes, root};
+
+/// Whose values are read, and who reads some of them for the owner.
+const OWNER: &str = "6";
+const FRIEND: &str = "4";
+
+/// Runs a script of `tests/js`; what its last line says.
+async fn run(devnet: &Devnet, script: &str, arguments: &[&str]) -> Value {
+    let mut node = Command::new("node");
+    node.arg(root().join("e2e/tests/js").join(script)).arg(devnet.dir().join("deployment.json")).arg(root());
+    node.args(arguments);
+    let output = tokio::task::spawn_blocking(move || node.output().expect("Node.js is installed")).await.unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script} failed (is `make setup` done?): {errors}");
+    let last = output.stdout.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).unwrap_or_default();
+    serde_json::from_slice(last).unwrap_or_else(|_| panic!("no result: {errors}"))
+}
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_official_client_encrypts_and_reads_back_in_both_ways() {
+async fn the_official_client_does_everything_with_one_node_stopped() {
+    let mut devnet = devnet().await;
+    devnet.kill_node(2);
+    let value = "123456789";
+    let read = run(&devnet, "official-client.mjs", &[OWNER, FRIEND, value, "2"]).await;
+    let expected =
+        json!({ "public": value, "accepted": true, "forgedAccepted": false, "own": value, "delegated": value });
+    assert_eq!(read, expected);
+    devnet.restart_node(2);
+    nodes::all_ready(&devnet).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_official_client_does_everything_through_version_1() {
     let devnet = devnet().await;
-    let script = root().join("e2e/tests/js/official-client.mjs");
-    let deployment = devnet.dir().join("deployment.json");
-    let (account, value) = ("6", "123456789");
-    let run = move || {
-        let mut node = Command::new("node");
-        node.arg(script).arg(deployment).arg(root()).args([account, value]).output().expect("Node.js is installed")
-    };
-    let output = tokio::task::spawn_blocking(run).await.unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "the client failed (is `make setup` done?): {errors}");
-    let last = output.stdout.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).unwrap_or_default();
-    let read: Value = serde_json::from_slice(last).unwrap_or_else(|_| panic!("no result: {errors}"));
-    assert_eq!(read, json!({ "public": value, "accepted": true, "own": value }));
+    let value = "987654321";
+    let read = run(&devnet, "official-client.mjs", &[OWNER, FRIEND, value, "1"]).await;
+    assert_eq!(read, json!({ "public": value, "accepted": true, "forgedAccepted": false, "own": value }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delegate_reads_while_the_owner_allows_it_and_is_told_why_not_otherwise() {
+    let devnet = devnet().await;
+    let found = run(&devnet, "delegation.mjs", &[OWNER, FRIEND, "4711"]).await;
+    for allowed in ["delegated", "again"] {
+        assert_eq!(found[allowed], json!({ "value": "4711" }), "{allowed}: {found}");
+    }
+    for (refused, code) in
+        [("before", "DelegationMissing"), ("revoked", "DelegationMissing"), ("expired", "DelegationExpired")]
+    {
+        assert_eq!(found[refused]["label"], "not_allowed_on_host_acl", "{refused}: {found}");
+        assert!(found[refused]["message"].as_str().unwrap().contains(code), "{refused}: {found}");
+    }
 }

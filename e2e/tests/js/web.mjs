@@ -17,6 +17,8 @@ const { chromium } = require("playwright-core");
 const START_TIME = 600_000;
 /** One action of the page: a proof takes a minute where there is one core only. */
 const ACTION_TIME = 300_000;
+/** How errors begin that the page shows. */
+const REFUSED = "the page says";
 const DEPLOYMENT = `${args.dir}/deployment.json`;
 
 const start = Date.now();
@@ -54,9 +56,21 @@ async function act(page, form, expected) {
   );
   const lines = await (await outcome).jsonValue();
   const failed = lines.find(([kind]) => kind === "error");
-  if (failed) throw new Error(`the page says: ${failed[1]}`);
+  if (failed) throw new Error(`${REFUSED}: ${failed[1]}`);
   if (!lines.at(-1)[1].includes(expected)) throw new Error(`${form}: ${lines.at(-1)[1]}`);
   say(`${form}: ${lines.at(-1)[1].trim()}`);
+}
+
+/** As `act`, where the page must say no, for this reason. */
+async function refused(page, form, reason) {
+  const error = await act(page, form, "").then(
+    () => undefined,
+    (error) => error,
+  );
+  if (!error?.message.includes(reason) || !error.message.startsWith(REFUSED)) {
+    throw new Error(`${form} should have been refused (${reason}): ${error?.message ?? "it was not"}`);
+  }
+  say(`${form} refused, as it must be`);
 }
 
 async function expectOutput(page, id, expected) {
@@ -64,39 +78,64 @@ async function expectOutput(page, id, expected) {
   if (found !== expected) throw new Error(`${id} shows ${found}, not ${expected}`);
 }
 
-async function drive(page, deployment) {
+async function load(page, deployment) {
   await page.goto(deployment.demoUrl);
   if (!(await page.evaluate(() => crossOriginIsolated))) throw new Error("the page is not isolated: no threads");
   const loaded = () => !document.querySelector("#connect button").disabled;
   await page.waitForFunction(loaded, undefined, { timeout: ACTION_TIME });
+  say("the page has its client and keys");
+}
+
+/** The one who mints: all the client can do, the second half of it with a node dead. */
+async function minter(page, deployment) {
+  await load(page, deployment);
   await act(page, "connect", "deployed");
   await act(page, "mint", "minted");
   await expectOutput(page, "balance", "encrypted");
   await act(page, "reveal", "put together");
   await expectOutput(page, "balance", "1000");
-  await act(page, "transfer", "sent");
 
   process.kill(deployment.nodes[1].pid, "SIGKILL");
   say("node 2 is killed");
+  // Anew, so that the client is made with the node dead too
+  await load(page, deployment);
+  await act(page, "connect", "connected");
+  await act(page, "transfer", "sent");
   await act(page, "reveal", "put together");
   await expectOutput(page, "balance", "700");
   await act(page, "publish", "signed by a quorum");
   await expectOutput(page, "supply", "1000");
-  if (args.screenshot) await page.screenshot({ path: args.screenshot, fullPage: true });
+}
 
-  // The receiver, who may not mint, and connects to the same token
+/** The receiver, who may not mint, connects to the same token and reads for the other once that is allowed. */
+async function receiver(page, deployment) {
+  const [first, second] = deployment.accounts.map(({ address }) => address);
   await page.selectOption("#account", "1");
   await act(page, "connect", "connected");
   if (!(await page.locator("#mint button").isDisabled())) throw new Error("a stranger may mint");
   await act(page, "reveal", "put together");
   await expectOutput(page, "balance", "300");
+  await page.selectOption("#owner", first);
+  await refused(page, "reveal-of", "has not delegated");
+  await expectOutput(page, "balance-of", "encrypted");
 
+  await page.selectOption("#account", "0");
+  await act(page, "connect", "connected");
+  await page.selectOption("#friend", second);
+  await act(page, "delegate", "may read my balance");
+  await page.selectOption("#account", "1");
+  await act(page, "connect", "connected");
+  await act(page, "reveal-of", "put together");
+  await expectOutput(page, "balance-of", "700");
+}
+
+async function drive(page, deployment) {
+  await minter(page, deployment);
+  await receiver(page, deployment);
+  if (args.screenshot) await page.screenshot({ path: args.screenshot, fullPage: true });
   // A key that is none is said so, and the page goes on
   await page.fill("#key", "0x1234");
-  await act(page, "connect", "").then(
-    () => Promise.reject(new Error("connected with a key that is none")),
-    (error) => say(`connect with a bad key: ${error.message}`),
-  );
+  await refused(page, "connect", "");
 }
 
 const { deployment, stop } = await startDevnet();

@@ -35,9 +35,7 @@ pub(super) async fn post_user(app: Shared, caller: Caller, body: Body) -> Result
 }
 
 pub(super) async fn post_delegated(app: Shared, caller: Caller, body: Body) -> Result<Response, Failed> {
-    app.charge_caller(&caller)?;
-    let body: DelegatedUserDecryptRequest = read(body, DECRYPT_BODY_BYTES).await?;
-    Ok(accepted(accept(&app, body.try_into()?).await?.0))
+    Ok(accepted(accept_delegated(&app, &caller, body).await?.0))
 }
 
 pub(super) async fn accept_public(app: &App, caller: &Caller, body: Body) -> Result<RequestId, Failed> {
@@ -50,6 +48,12 @@ pub(super) async fn accept_public(app: &App, caller: &Caller, body: Body) -> Res
 pub(super) async fn accept_user(app: &App, caller: &Caller, body: Body) -> Result<RequestId, Failed> {
     app.charge_caller(caller)?;
     let body: UserDecryptRequest = read(body, DECRYPT_BODY_BYTES).await?;
+    accept(app, body.try_into()?).await
+}
+
+pub(super) async fn accept_delegated(app: &App, caller: &Caller, body: Body) -> Result<RequestId, Failed> {
+    app.charge_caller(caller)?;
+    let body: DelegatedUserDecryptRequest = read(body, DECRYPT_BODY_BYTES).await?;
     accept(app, body.try_into()?).await
 }
 

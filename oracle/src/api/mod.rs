@@ -134,6 +134,7 @@ pub fn router(app: Arc<App>, origins: &[String]) -> Router {
         .route(&path(INPUT_PROOF), post(v1::input_proof))
         .route(&path(PUBLIC_DECRYPT), post(v1::public_decrypt))
         .route(&path(USER_DECRYPT), post(v1::user_decrypt))
+        .route(&path(DELEGATED_USER_DECRYPT), post(v1::delegated_user_decrypt))
         .layer(middleware::from_fn(|request, next| bounded(WAITING_EXCHANGE, request, next)));
     let quick = Router::new()
         .nest("/v2", v2)

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::{Extension, Json};
 use std::sync::Arc;
 use std::time::Duration;
+use tkms_types::RequestId;
 use tkms_wire::relayer::{ApiError, Label, UserShare, V1InputProof, V1KeyUrls, V1PublicDecrypt, V1Reply};
 use tokio::time::{Instant, sleep};
 
@@ -81,9 +82,19 @@ pub(super) async fn public_decrypt(app: Shared, caller: Caller, body: Body) -> A
 
 pub(super) async fn user_decrypt(app: Shared, caller: Caller, body: Body) -> Answered<Vec<UserShare>> {
     let id = decrypt::accept_user(&app, &caller, body).await?;
+    shares(&app, id).await
+}
+
+/// The official client knows delegation in version 2 only; others that keep to version 1 need not do without.
+pub(super) async fn delegated_user_decrypt(app: Shared, caller: Caller, body: Body) -> Answered<Vec<UserShare>> {
+    let id = decrypt::accept_delegated(&app, &caller, body).await?;
+    shares(&app, id).await
+}
+
+async fn shares(app: &App, id: RequestId) -> Answered<Vec<UserShare>> {
     let mut patience = Patience::new();
     loop {
-        match decrypt::outcome(&app, id, |_| true).await? {
+        match decrypt::outcome(app, id, |_| true).await? {
             Some(Outcome::User(result)) => return done(result.result),
             Some(Outcome::Public(_)) => return Err(no_job()),
             None => patience.rest().await?,

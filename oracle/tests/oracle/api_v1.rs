@@ -3,18 +3,19 @@
 use crate::common::coprocessor::Mood;
 use crate::common::node::Act;
 use crate::common::oracle::Setup;
-use crate::common::{CONTRACT, address_of, alice, handle, signed, unsigned_request, user_keys};
+use crate::common::{CONTRACT, DELEGATOR, address_of, alice, handle, signed, unsigned_request, user_keys};
 use alloy_primitives::{B256, hex};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tkms_types::typed_data::{public_answer_digest, recover, user_link};
-use tkms_types::{FheType, PartyId};
+use tkms_types::{FheType, PartyId, UserRequest};
 use tkms_wire::kms::RefusalClass;
-use tkms_wire::relayer::UserDecryptRequest;
+use tkms_wire::relayer::{DelegatedUserDecryptRequest, UserDecryptRequest};
 use tkms_wire::seal::{Expected, open};
 
 const PUBLIC: &str = "/v1/public-decrypt";
 const USER: &str = "/v1/user-decrypt";
+const DELEGATED: &str = "/v1/delegated-user-decrypt";
 const INPUT: &str = "/v1/input-proof";
 
 fn public() -> Value {
@@ -65,7 +66,29 @@ async fn users_get_shares_that_open_in_one_exchange() {
     let body = serde_json::to_string(&UserDecryptRequest::new(&request)).unwrap();
     let (status, _, reply) = setup.post(USER, &body).await;
     assert_eq!(status, 200, "{reply}");
-    let shares = reply["response"].as_array().unwrap();
+    assert_open(&setup, &request, &reply["response"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delegates_get_shares_that_open_in_one_exchange() {
+    let setup = Setup::running().await;
+    let request = signed(UserRequest { delegator: Some(DELEGATOR), ..unsigned_request() }, &setup.cluster);
+    let body = DelegatedUserDecryptRequest::new(&request, DELEGATOR);
+    let (status, _, reply) = setup.post(DELEGATED, &serde_json::to_string(&body).unwrap()).await;
+    assert_eq!(status, 200, "{reply}");
+    assert_open(&setup, &request, &reply["response"]);
+    // Alice's permit for values of her own is none for a delegate, nor this one for a user
+    let own = signed(unsigned_request(), &setup.cluster);
+    let own = serde_json::to_string(&DelegatedUserDecryptRequest::new(&own, DELEGATOR)).unwrap();
+    let (status, _, reply) = setup.post(DELEGATED, &own).await;
+    assert_eq!((status, &reply["error"]["label"]), (400, &json!("validation_failed")), "{reply}");
+    let swapped = serde_json::to_string(&UserDecryptRequest::new(&request)).unwrap();
+    assert_eq!(setup.post(USER, &swapped).await.0, 400);
+}
+
+/// A quorum of shares, each readable by who asked.
+fn assert_open(setup: &Setup, request: &UserRequest, shares: &Value) {
+    let shares = shares.as_array().unwrap();
     assert!(shares.len() >= 3);
     let handles = [request.pairs[0].handle];
     for share in shares {
@@ -146,13 +169,13 @@ async fn malformed_requests_and_other_routes_are_named() {
         (PUBLIC, "{}", "missing_fields"),
         (PUBLIC, "{\"ciphertextHandles\":[],\"extraData\":\"0x00\"}", "validation_failed"),
         (USER, "{}", "missing_fields"),
+        (DELEGATED, "{}", "missing_fields"),
         (INPUT, "[]", "validation_failed"),
     ] {
         let (status, _, reply) = setup.post(path, body).await;
         assert_eq!((status, &reply["error"]["label"]), (400, &json!(label)), "{path} {body}: {reply}");
     }
-    // Old clients know no delegation, and no jobs
-    assert_eq!(setup.post("/v1/delegated-user-decrypt", "{}").await.0, 404);
+    // Version 1 has no jobs
     assert_eq!(setup.json(&format!("{PUBLIC}/{}", B256::ZERO)).await.0, 404);
     assert_eq!(setup.json(PUBLIC).await.0, 400);
 }

@@ -3,6 +3,7 @@
 
 mod api;
 mod api_access;
+mod api_jobs;
 mod api_v1;
 mod chain;
 mod common;

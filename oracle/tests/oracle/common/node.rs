@@ -41,6 +41,8 @@ pub enum Act {
     OtherLink,
     /// Another session, as after a refresh or with other ciphertext bytes.
     OtherSession,
+    /// A share nobody can open, signed all the same.
+    Unreadable,
     Waits(State),
     Refuses(RefusalClass, &'static str),
     /// Never replies.
@@ -67,6 +69,8 @@ pub struct FakeNode {
     stop: Arc<Mutex<Option<oneshot::Sender<()>>>>,
 }
 
+/// A byte of a payload within what is sealed.
+const SEALED: usize = 300;
 /// The plaintext of everything.
 pub const WORD: u64 = 42;
 
@@ -226,7 +230,11 @@ impl FakeNode {
         };
         let items: Vec<Item> = request.pairs.iter().map(item).collect();
         let recipient = Recipient { key: &user_key, user: request.user, link };
-        let payload: bytes::Bytes = seal(&sender, &recipient, &items, &mut rng()).unwrap().encode().into();
+        let mut payload = seal(&sender, &recipient, &items, &mut rng()).unwrap().encode();
+        if matches!(act, Act::Unreadable) {
+            payload[SEALED] ^= 1;
+        }
+        let payload: bytes::Bytes = payload.into();
         let extra_data = ExtraData::parse(&request.extra_data).unwrap().normalised();
         let session = SessionId(B256::repeat_byte(if matches!(act, Act::OtherSession) { 8 } else { 7 }));
         let sessions = vec![session; handles.len()];
