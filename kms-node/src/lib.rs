@@ -14,6 +14,7 @@ mod decrypt;
 pub mod endpoints;
 pub mod engine;
 pub mod evidence;
+pub mod exhibits;
 pub mod fetch;
 pub mod health;
 pub mod hosts;
