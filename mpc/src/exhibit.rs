@@ -136,7 +136,9 @@ impl Exhibit {
     #[must_use]
     pub const fn what(&self) -> &'static str {
         match (&self.shown, &self.run) {
-            (Shown::Statements(SignedEvidence { proof: Proof::Equivocation { .. }, .. }), _) => "two statements in a round",
+            (Shown::Statements(SignedEvidence { proof: Proof::Equivocation { .. }, .. }), _) => {
+                "two statements in a round"
+            }
             (Shown::Statements(_), _) => "a statement of no honest party",
             (Shown::Words(_), RunName::Setup { .. }) => "a bad dealing",
             (Shown::Words(_), RunName::Batch { .. }) => "another message than its keys make",

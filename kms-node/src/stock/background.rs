@@ -147,6 +147,9 @@ impl Preprocessor {
                 tracing::warn!(batch = begun.number, ?rejection, "batch rejected, its secrets are shown");
                 crate::metrics::stock_batch("rejected");
                 standing.note(rejection);
+                if self.plan.evict_silent {
+                    rejection.silent.iter().for_each(|party| standing.evict(*party));
+                }
             }
             Outcome::Dropped => {
                 tracing::warn!(

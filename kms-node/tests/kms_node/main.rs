@@ -7,6 +7,7 @@ mod anvil;
 mod cluster;
 mod common;
 mod facts;
+mod liars;
 mod policy;
 mod setup;
 mod start;

@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use tkms_mpc::broadcast::{Broadcast, BroadcastId, BroadcastMsg};
 use tkms_mpc::fault::Evidence;
-use tkms_mpc::ring::{Gr64, Ring};
+use tkms_mpc::ring::Gr64;
 use tkms_mpc::rounds::InRound;
 use tkms_mpc::sim::ToySeal;
 use tkms_mpc::sim::liars::{DealsWrongTo, WrongDegree};
@@ -98,7 +98,11 @@ fn polynomials_that_t_plus_one_parties_deny_convict_their_dealer_and_those_that_
         everyone_convicts(n, &report, &[party(n)], &[party(n)], "wrong to t + 1");
         let report = run(n, plan(n, 3).cheat(party(n), DealsWrongTo(faults)));
         everyone_convicts(n, &report, &[party(n)], &[], "wrong to t");
-        assert_eq!(report.endings[0].output.as_ref().unwrap().disputes.len(), t(n), "disputes of a dealing that stands");
+        assert_eq!(
+            report.endings[0].output.as_ref().unwrap().disputes.len(),
+            t(n),
+            "disputes of a dealing that stands"
+        );
     }
 }
 
@@ -124,7 +128,8 @@ fn two_values_for_one_pair_convict_by_themselves() {
         };
         let report = run(n, plan(n, 3).cheat(dealer, Says { wrong_to: 1, round, change }));
         everyone_convicts(n, &report, &[dealer], &[dealer], "two values");
-        let of_dealer: Vec<_> = report.endings[0].values.iter().filter(|words| words.party == dealer).cloned().collect();
+        let of_dealer: Vec<_> =
+            report.endings[0].values.iter().filter(|words| words.party == dealer).cloned().collect();
         assert_eq!(judge(n, &of_dealer), [dealer], "its own words are enough");
     }
 }

@@ -30,12 +30,15 @@ fn length(report: &Report) -> u64 {
 
 #[test]
 fn one_seed_gives_one_trace_and_another_seed_another_in_every_protocol() {
-    let cheated = |seed| broadcast::run(7, plan(7, seed).cheat(party(3), Rushes).cheat(party(5), Selective(3)).lossy(10));
+    let cheated =
+        |seed| broadcast::run(7, plan(7, seed).cheat(party(3), Rushes).cheat(party(5), Selective(3)).lossy(10));
     assert_eq!(cheated(8), cheated(8));
     assert_ne!(cheated(8).trace, cheated(9).trace);
     let dealings = |seed| {
-        let report = vss::run::<Gr64>(7, SyncRun::<VssMsg<Gr64>>::new(7, seed).unwrap().cheat(party(3), Rushes).lossy(10));
-        let shares: Vec<_> = report.endings.iter().map(|e| e.output.as_ref().map(|dealt| dealt.shares.clone())).collect();
+        let report =
+            vss::run::<Gr64>(7, SyncRun::<VssMsg<Gr64>>::new(7, seed).unwrap().cheat(party(3), Rushes).lossy(10));
+        let shares: Vec<_> =
+            report.endings.iter().map(|e| e.output.as_ref().map(|dealt| dealt.shares.clone())).collect();
         (report.trace, shares)
     };
     assert_eq!(dealings(8), dealings(8));
@@ -57,7 +60,13 @@ fn every_random_run_prints_its_seed_and_the_printed_seed_repeats_it() {
     let this = std::env::current_exe().unwrap();
     let of_seed = |seed: &str| {
         let child = std::process::Command::new(&this)
-            .args(["broadcast::with_any_t_cheaters_honest_parties_agree", "--exact", "--nocapture", "--test-threads", "1"])
+            .args([
+                "broadcast::with_any_t_cheaters_honest_parties_agree",
+                "--exact",
+                "--nocapture",
+                "--test-threads",
+                "1",
+            ])
             .env("TKMS_MPC_SEED", seed)
             .env_remove("TKMS_MPC_RUNS")
             .output()
@@ -65,7 +74,9 @@ fn every_random_run_prints_its_seed_and_the_printed_seed_repeats_it() {
         assert!(child.status.success());
         String::from_utf8(child.stdout).unwrap()
     };
-    let printed = |seed: &str| of_seed(seed).lines().filter(|line| line.starts_with("seed ")).map(str::to_owned).collect::<Vec<_>>();
+    let printed = |seed: &str| {
+        of_seed(seed).lines().filter(|line| line.starts_with("seed ")).map(str::to_owned).collect::<Vec<_>>()
+    };
     assert_eq!(printed("17"), ["seed 17"], "that run and no other");
     assert_eq!(printed("123456"), ["seed 123456"]);
 }

@@ -6,6 +6,7 @@ pub mod chain;
 pub mod cluster;
 pub mod evidence;
 pub mod lwe;
+pub mod tamper;
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use k256::ecdsa::SigningKey;
