@@ -29,6 +29,7 @@ mod preprocessing;
 mod products;
 mod prss_setup;
 mod rounds;
+mod steps;
 mod stock;
 mod twin;
 mod vectors;
