@@ -73,7 +73,7 @@ fn every_misuse() -> Vec<(Misuse, &'static str)> {
     let bound = FloodBounds { noise_log: 70, stat: 60, delta_log: 123 }.check(4).unwrap_err();
     let samples = Samples::new(3, &[0; 4]).unwrap();
     let (four, seven) = (key_shares(4), mask_keys(7));
-    let owners = masked_shares(&session(), &samples, &four[0], &seven[0]).unwrap_err();
+    let owners = masked_shares(&four[0], &samples, &seven[0], &session()).unwrap_err();
     let piece = |bits: usize| Piece::masks(id(), &BitShares(Zeroizing::new(vec![Gr16::ONE; 20])), bits);
     let batch =
         |count| Batch::<Gr16, _>::new(&id(), &mask_keys(4)[0], Bits { count }, &Standing::default()).err().unwrap();

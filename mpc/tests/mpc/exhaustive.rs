@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use tkms_mpc::broadcast::{BroadcastMsg, Digest};
 use tkms_mpc::preprocessing::{BatchMsg, Bits, Standing};
-use tkms_mpc::ring::{Gr16, Gr64, Ring};
+use tkms_mpc::ring::{Gr16, Gr64};
 use tkms_mpc::rounds::InRound;
 use tkms_mpc::shamir::{Received, decode, share};
 use tkms_mpc::sim::ToySeal;

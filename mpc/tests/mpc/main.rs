@@ -21,6 +21,7 @@ mod exact;
 mod exhaustive;
 mod exhibit;
 mod independence;
+mod lies;
 mod models;
 mod names;
 mod network;

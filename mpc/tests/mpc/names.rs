@@ -2,7 +2,7 @@
 //! change here is a change of the protocol's version, and has to look like one.
 
 use crate::common::{committee, party};
-use alloy_primitives::keccak256;
+use alloy_primitives::{B256, keccak256};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use tkms_mpc::broadcast::{Broadcast, BroadcastId, BroadcastMsg};
@@ -41,8 +41,8 @@ fn tagged(tag: &str, fields: &[&[u8]]) -> [u8; 32] {
 }
 
 /// A word of an id.
-fn word(id: impl Id) -> [u8; 32] {
-    id.bytes().0
+fn word(id: impl Into<B256>) -> [u8; 32] {
+    id.into().0
 }
 
 #[test]
