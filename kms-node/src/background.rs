@@ -3,6 +3,7 @@
 //! One thread of low priority does the computing, so that a decryption finds the cores free.
 
 use crate::decryptor::Decryptor;
+use crate::exhibits::Exhibits;
 use crate::keystore::{Keystore, MaskNames, NodeIdentity};
 use crate::masks::MaskKeys;
 use crate::rounds::{CommitteeSeal, Counters, Driver, Hub};
@@ -161,6 +162,12 @@ impl Background {
             None => 0,
         };
         (items, self.plan.items.into())
+    }
+
+    /// Evidence against peers, to be handed over.
+    #[must_use]
+    pub fn exhibits(&self) -> Exhibits {
+        self.ledger.exhibits()
     }
 
     /// What it is at, in words.

@@ -18,6 +18,7 @@ pub mod endpoints;
 pub mod engine;
 pub mod evidence;
 pub mod exact;
+pub mod exhibits;
 pub mod fetch;
 pub mod health;
 pub mod hosts;

@@ -94,6 +94,7 @@ impl Store {
         tx.open_table(ANSWERS)?;
         tx.open_table(JOURNAL)?;
         tx.open_table(JOURNAL_HEADS)?;
+        tx.open_table(crate::exhibits::EXHIBITS)?;
         crate::stock::tables::create(&tx)?;
         tx.commit()?;
         let (writes, queue) = mpsc::channel(STORE_QUEUE);

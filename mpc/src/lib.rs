@@ -15,7 +15,7 @@
 //! | [`preprocessing`] | random bits and triples in batches (Damgård, Nielsen, CRYPTO 2007) | `docs/protocol/preprocessing.md` |
 //! | [`exact`] | decryption without squash and flooding: masks of shared bits, linear rounding | `docs/protocol/exact-decrypt.md` |
 //! | [`run`], [`codec`] | what a node sends and hears: a run in bytes | the modules' heads |
-//! | [`statement`] | signed public messages, evidence for third parties | `docs/protocol/broadcast.md`, "Evidence" |
+//! | [`statement`], [`exhibit`] | signed public messages, evidence for third parties | `docs/protocol/broadcast.md`, "Evidence" |
 //! | [`bounds`] | noise, mask and message: the inequality behind every plaintext | "Correctness" |
 //!
 //! Names (context, epoch, key) are bound in the session id, `tkms_types::transcript::session_id`.
@@ -26,6 +26,7 @@ pub mod broadcast;
 pub mod codec;
 pub mod decrypt;
 pub mod exact;
+pub mod exhibit;
 pub mod fault;
 pub mod machine;
 mod opening;

@@ -13,8 +13,9 @@ use crate::prss::{KEY_BYTES, PrssKeys, Subset, all_subsets, held_subsets, holds}
 use crate::ring::Gr64;
 use crate::rounds::{Rounds, Say, Turn};
 use crate::shamir::{self, Received};
+use crate::statement::{Seal, SignedWords};
 use crate::tags;
-use crate::vss::{Dealt, Vss, VssMsg};
+use crate::vss::{self, Dealt, Vss, VssMsg};
 use std::fmt;
 use tkms_types::transcript::Transcript;
 use tkms_types::{Committee, PartyId, SessionId};
@@ -61,7 +62,7 @@ impl PrssSetup {
         rng: &mut impl rand::CryptoRng,
     ) -> Result<(Self, Say<SetupMsg>), Misuse> {
         FloodBounds::PRODUCTION.check(subsets(owner.committee))?;
-        let count = all_subsets(owner.committee).len().div_ceil(extracted(owner.committee));
+        let count = secrets_dealt(owner.committee);
         let mut secrets = Zeroizing::new(Vec::with_capacity(count));
         secrets.extend((0..count).map(|_| Gr64::random(rng)));
         let id = BroadcastId { session, number: 0 };
@@ -158,6 +159,26 @@ impl PrssSetup {
     }
 }
 
+/// Secrets of each dealer: ⌈C(n,t) / (n − t)⌉.
+fn secrets_dealt(committee: Committee) -> usize {
+    all_subsets(committee).len().div_ceil(extracted(committee))
+}
+
+/// What everyone knows about a setup before it begins.
+#[must_use]
+pub fn terms(session: SessionId, committee: Committee) -> Terms {
+    let terms = vss::terms::<Gr64>(session, committee, secrets_dealt(committee));
+    // every party is in as many subsets
+    let held = committee.parties().next().map_or(0, |party| held_subsets(Owner { party, committee }).len());
+    Terms { list: terms.list.max(held * Gr64::BYTES), ..terms }
+}
+
+/// The dealers that signed words of a setup convict before a third party: [`crate::vss::convicted`].
+#[must_use]
+pub fn convicted(terms: &Terms, words: &[SignedWords], seal: &impl Seal) -> Vec<PartyId> {
+    vss::convicted::<Gr64>(terms, secrets_dealt(terms.committee), words, seal)
+}
+
 /// n − t: uniform sharings from one of each party.
 const fn extracted(committee: Committee) -> usize {
     committee.size() - committee.threshold().faults()
@@ -180,8 +201,7 @@ impl Rounds for PrssSetup {
     }
 
     fn terms(&self) -> Terms {
-        let terms = self.vss.terms();
-        Terms { list: terms.list.max(held_subsets(self.owner).len() * Gr64::BYTES), ..terms }
+        terms(self.session, self.owner.committee)
     }
 
     fn close(&mut self, heard: Vec<Option<SetupMsg>>) -> SetupTurn {

@@ -17,7 +17,7 @@
 //! Frame: round u16; 0 for a private message, or 1, the sender's signature, a mask of the parties whose statements of
 //! the round before follow, and these (digest, signature); then the message to the end. Little-endian.
 
-use crate::codec::{Malformed, Reader, SEND, Terms, Wire, bits_of, mask_of};
+use crate::codec::{Malformed, Reader, RunKind, SEND, Terms, Wire, bits_of, mask_of};
 use crate::fault::{Abort, Evidence, Fault};
 use crate::machine::{Machine, Outgoing, Step};
 use crate::rounds::{InRound, Rounds, Say, SyncStep, Synchronous};
@@ -29,8 +29,9 @@ use tkms_types::{Committee, PartyId};
 /// Bytes of a statement that is passed on.
 const PASSED_ON: usize = 32 + SIGNATURE_BYTES;
 
-/// Bytes of a broadcast value that is kept for evidence: what is shown of a rejected batch is shorter.
-pub const MAX_KEPT: usize = 32 << 10;
+/// Bytes of a broadcast value that is kept for evidence: what is shown of a rejected batch is shorter, and so is what a
+/// dealer publishes about t parties.
+pub const MAX_KEPT: usize = 64 << 10;
 
 /// Bytes of the longest frame of a run.
 #[must_use]
@@ -50,7 +51,7 @@ pub struct Run<P: Rounds, S> {
     /// Parties against whom there is evidence: the first piece is enough, and there are at most n.
     convicted: Vec<PartyId>,
     evidence: Vec<SignedEvidence>,
-    /// The values of the last broadcast, as they were signed.
+    /// The values of broadcasts, as they were signed.
     values: Vec<SignedWords>,
     /// Faults that go out with the next step.
     faults: Vec<Fault>,
@@ -123,8 +124,9 @@ where
         mem::take(&mut self.evidence)
     }
 
-    /// The values of the last broadcast, as their senders signed them, ours included: after a rejected batch what
-    /// [`crate::preprocessing::convicted`] takes. Values longer than [`MAX_KEPT`] are not kept.
+    /// The values of broadcasts, as their senders signed them, ours included: of a batch those of the last one, which after
+    /// a rejection [`crate::preprocessing::convicted`] takes; of a dealing those of all three, for [`crate::vss::convicted`].
+    /// One for each party and broadcast; values longer than [`MAX_KEPT`] are not kept.
     #[must_use]
     pub fn signed_values(&self) -> &[SignedWords] {
         &self.values
@@ -134,10 +136,11 @@ where
         if words.said.first() != Some(&SEND) || words.said.len() > MAX_KEPT {
             return;
         }
-        // a later broadcast replaces an earlier one; a party's first value of a round counts
-        self.values.retain(|other| other.round >= words.round);
-        let later = self.values.iter().any(|other| other.round > words.round || other.party == words.party);
-        if !later {
+        let all = self.terms.kind == RunKind::Dealing;
+        self.values.retain(|other| all || other.round >= words.round);
+        // a party's first value of a round counts
+        let known = |other: &SignedWords| (other.round, other.party) == (words.round, words.party);
+        if !self.values.iter().any(|other| known(other) || (!all && other.round > words.round)) {
             self.values.push(words);
         }
     }

@@ -7,7 +7,10 @@
 //! [`crate::broadcast`]. Changed: symmetric polynomials, so that a pair has one value and not two; values of pairs are
 //! compared privately first, so that without a dispute nothing is broadcast but empty lists.
 
+mod convict;
 mod public;
+
+pub use convict::convicted;
 
 use crate::broadcast::{Broadcast, BroadcastId, BroadcastMsg, Delivered};
 use crate::codec::{RunKind, Terms};
@@ -81,6 +84,8 @@ pub struct Vss<R: Ring> {
     own: Zeroizing<Vec<R>>,
     /// By dealer: our polynomials f, t + 1 coefficients for every secret.
     held: Vec<Zeroizing<Vec<R>>>,
+    /// By dealer: whether it dealt us anything.
+    dealt: Vec<bool>,
     round: u32,
     stage: Stage<R>,
 }
@@ -114,6 +119,7 @@ impl<R: Ring> Vss<R> {
             me,
             own,
             held: Vec::new(),
+            dealt: Vec::new(),
             round: 1,
             stage: Stage::Deal,
         };
@@ -148,6 +154,10 @@ impl<R: Ring> Vss<R> {
         (0..self.shape.count).map(move |secret| evaluate(self.polynomial(dealer, secret), R::point(at)))
     }
 
+    fn was_dealt(&self, dealer: PartyId) -> bool {
+        self.dealt.get(dealer.index()).copied().unwrap_or(false)
+    }
+
     /// Step 2: keep what was dealt, 0 where nothing fits, and show every peer the values we share with it.
     fn cross(&mut self, heard: Vec<Option<VssMsg<R>>>) -> VssTurn<R> {
         let expected = self.shape.count * self.shape.width();
@@ -155,6 +165,7 @@ impl<R: Ring> Vss<R> {
             VssMsg::Deal(list) => Some(list),
             _ => None,
         });
+        self.dealt = lists.iter().map(Option::is_some).collect();
         let kept = |list: Option<Vec<R>>| Zeroizing::new(list.unwrap_or_else(|| vec![R::ZERO; expected]));
         self.held = lists.into_iter().map(kept).collect();
         self.stage = Stage::Cross;
@@ -177,7 +188,8 @@ impl<R: Ring> Vss<R> {
                 let first =
                     self.values(dealer, peer).zip(theirs).enumerate().find(|(_, (ours, theirs))| ours != *theirs);
                 if let Some((secret, (value, _))) = first {
-                    complaints.push(Complaint { dealer, by: self.me, with: peer, secret, value });
+                    let dealt = self.was_dealt(dealer);
+                    complaints.push(Complaint { dealer, by: self.me, with: peer, dealt, secret, value });
                 }
             }
         }
@@ -194,7 +206,7 @@ impl<R: Ring> Vss<R> {
         for complaint in complaints.iter().filter(|c| c.dealer == self.me) {
             let row = self.row(complaint.by);
             let polynomial = row.chunks(self.shape.width()).nth(complaint.secret).unwrap_or_default();
-            evaluate(polynomial, R::point(complaint.with)).write_le(&mut answers);
+            public::write_answer(complaint, evaluate(polynomial, R::point(complaint.with)), &mut answers);
         }
         let (broadcast, say) = self.broadcast(1, answers);
         self.stage = Stage::Answer(broadcast, complaints);
@@ -206,14 +218,11 @@ impl<R: Ring> Vss<R> {
         let verdict = public::judge(self.shape, complaints, delivered);
         let mut bytes = Vec::new();
         for party in verdict.unhappy_with(self.me) {
-            for coefficient in self.row(party).iter() {
-                coefficient.write_le(&mut bytes);
-            }
+            public::write_row(party, &self.row(party), &mut bytes);
         }
-        for (dealer, unhappy) in verdict.questions_to(self.me) {
-            for value in self.values(dealer, unhappy) {
-                value.write_le(&mut bytes);
-            }
+        // a value under our signature is one that the dealer sent us, not the 0 in the place of silence
+        for pair in verdict.questions_to(self.me).into_iter().filter(|(dealer, _)| self.was_dealt(*dealer)) {
+            public::write_values(pair, self.values(pair.0, pair.1), &mut bytes);
         }
         let (broadcast, say) = self.broadcast(2, bytes);
         self.stage = Stage::Publish(broadcast, verdict);
@@ -272,6 +281,15 @@ impl<R: Ring> Vss<R> {
     }
 }
 
+/// What everyone knows about a run of so many secrets before it begins.
+#[must_use]
+pub fn terms<R: Ring>(session: SessionId, committee: Committee, secrets: usize) -> Terms {
+    // what is dealt has t + 1 elements a secret, what is shown crosswise n
+    let list = secrets * committee.size() * R::BYTES;
+    let value = Shape { committee, count: secrets }.longest_broadcast::<R>();
+    Terms { session, committee, kind: RunKind::Dealing, value, list }
+}
+
 /// A uniform symmetric polynomial with this constant.
 fn symmetric<R: Ring>(matrix: &mut [R], width: usize, constant: R, rng: &mut impl rand::CryptoRng) {
     for row in 0..width {
@@ -306,11 +324,7 @@ impl<R: Ring> Rounds for Vss<R> {
     }
 
     fn terms(&self) -> Terms {
-        let committee = self.shape.committee;
-        // what is dealt has t + 1 elements a secret, what is shown crosswise n
-        let list = self.shape.count * committee.size() * R::BYTES;
-        let value = self.shape.longest_broadcast::<R>();
-        Terms { session: self.session, committee, kind: RunKind::Dealing, value, list }
+        terms::<R>(self.session, self.shape.committee, self.shape.count)
     }
 
     fn close(&mut self, heard: Vec<Option<VssMsg<R>>>) -> VssTurn<R> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tkms_mpc::codec::{Terms, Wire};
+use tkms_mpc::exhibit::Shown;
 use tkms_mpc::fault::StepId;
 use tkms_mpc::machine::{Outgoing, To};
 use tkms_mpc::rounds::{Rounds, Say, Turn};
@@ -105,9 +106,11 @@ impl Driver {
             output = self.take(session, step);
             for evidence in run.take_evidence() {
                 tracing::warn!(culprit = %evidence.culprit, %session, round = evidence.round, "signed evidence");
+                self.hub.show(Shown::Statements(evidence));
             }
         }
         self.hub.close();
+        self.hub.show(Shown::Words(run.signed_values().to_vec()));
         output.ok_or(Ended::Stopped)
     }
 

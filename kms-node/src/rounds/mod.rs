@@ -21,6 +21,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tkms_mpc::exhibit::Shown;
 use tkms_mpc::fault::Fault;
 use tkms_types::{Committee, PartyId, SessionId};
 use tkms_wire::answer::Blame;
@@ -47,6 +48,8 @@ struct State {
     /// How often each peer has lifted our number on its word alone since a run ended well.
     lifts: BTreeMap<PartyId, u32>,
     blames: VecDeque<Blame>,
+    /// What the run in progress, or the last one, can show to third parties.
+    shown: Vec<Shown>,
     /// Counts what was heard: a wait that began before does not miss it.
     version: u64,
     stopped: bool,
@@ -197,6 +200,7 @@ impl Hub {
         let early = std::mem::take(&mut state.early).into_iter().filter(|(_, early)| early.session == session);
         let frames = early.map(|(party, early)| (party, early.frames)).collect();
         state.open = Some(Open { session, frames });
+        state.shown.clear();
     }
 
     fn close(&self) {
@@ -212,6 +216,17 @@ impl Hub {
             state.blames.pop_front();
         }
         state.blames.push_back(Blame { party: fault.culprit, step: format!("{:?}", fault.step), session });
+    }
+
+    /// Keeps what convicts somebody before third parties. A run has one piece for each party, and its words.
+    fn show(&self, shown: Shown) {
+        self.lock().shown.push(shown);
+    }
+
+    /// What the last run can show.
+    #[must_use]
+    pub fn take_shown(&self) -> Vec<Shown> {
+        std::mem::take(&mut self.lock().shown)
     }
 
     /// The newest blames.

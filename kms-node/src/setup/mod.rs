@@ -14,6 +14,7 @@ use rejoin::{Told, combine};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tkms_mpc::exhibit::RunName;
 use tkms_mpc::fault::{Misuse, Owner};
 use tkms_mpc::preprocessing::Standing;
 use tkms_mpc::prss_setup::PrssSetup;
@@ -164,6 +165,8 @@ impl Setup {
         let protocol = PrssSetup::new(session, Owner { party, committee }, &mut rng)?;
         let ended = self.driver.run(session, protocol, absent);
         self.driver.hub.ended(matches!(ended, Ok(Ok(_))));
+        let run = RunName::Setup { context, epoch, attempt: number };
+        self.runtime.block_on(self.ledger.exhibits().keep(&self.driver.hub, &run, &self.driver.seal))?;
         match ended {
             Ok(Ok(keys)) => Ok(Some(HeldMasks { session, keys })),
             Ok(Err(abort)) => {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 use tkms_mpc::codec::Wire;
+use tkms_mpc::exhibit::RunName;
 use tkms_mpc::fault::Misuse;
 use tkms_mpc::preprocessing::{Batch, BatchId, BatchMsg, Bits, Outcome, Recipe};
 use tkms_mpc::ring::{Gr16, Ring};
@@ -123,6 +124,8 @@ impl Preprocessor {
         let protocol = Batch::new(&id(begun.number), &self.masks.keys, recipe, &begun.standing)?;
         let outcome = self.driver.run(begun.session, protocol, begun.absent.clone())?;
         self.driver.hub.ended(matches!(outcome, Outcome::Accepted(_)));
+        let run = RunName::batch::<R, C>(id(begun.number), &recipe, begun.standing.clone());
+        self.runtime.block_on(self.ledger.exhibits().keep(&self.driver.hub, &run, &self.driver.seal))?;
         self.note(&begun, &outcome)?;
         Ok(Some((begun, outcome)))
     }
@@ -144,6 +147,9 @@ impl Preprocessor {
                 tracing::warn!(batch = begun.number, ?rejection, "batch rejected, its secrets are shown");
                 crate::metrics::stock_batch("rejected");
                 standing.note(rejection);
+                if self.plan.evict_silent {
+                    rejection.silent.iter().for_each(|party| standing.evict(*party));
+                }
             }
             Outcome::Dropped => {
                 tracing::warn!(

@@ -1,6 +1,7 @@
 //! What this node has begun, used and seen in its epoch, on disk before it has any effect.
 
 use super::tables::{COUNTERS, NAMES, SEEN, STANDING, clear};
+use crate::exhibits::Exhibits;
 use crate::rounds::{Counters, evicted_mask, evicted_of};
 use crate::store::{Store, StoreError};
 use redb::{ReadableTable as _, WriteTransaction};
@@ -44,6 +45,12 @@ impl Ledger {
     #[must_use]
     pub fn own(&self) -> Counters {
         *self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Evidence against peers, in the same store.
+    #[must_use]
+    pub fn exhibits(&self) -> Exhibits {
+        Exhibits::new(self.store.clone())
     }
 
     /// The number of a batch is used.

@@ -14,6 +14,7 @@ use tkms_mpc::preprocessing::MAX_ITEMS;
 /// | `batch_items` | 104,000 | items of a batch; the same at every node |
 /// | `round_ms` | 5,000 | a round ends, at the latest, after this |
 /// | `setup_wait_ms` | 30,000 | after this, 2t + 1 nodes make the mask keys without those that are absent |
+/// | `evict_silent` | false | a node that is silent in a batch is left out of those of the rest of the epoch; the same at every node, and only where rounds are far longer than delays |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[allow(missing_docs, reason = "tabled above")]
@@ -22,11 +23,12 @@ pub struct Preprocessing {
     pub batch_items: u32,
     pub round_ms: u32,
     pub setup_wait_ms: u32,
+    pub evict_silent: bool,
 }
 
 impl Default for Preprocessing {
     fn default() -> Self {
-        Self { items: 400_000, batch_items: 104_000, round_ms: 5_000, setup_wait_ms: 30_000 }
+        Self { items: 400_000, batch_items: 104_000, round_ms: 5_000, setup_wait_ms: 30_000, evict_silent: false }
     }
 }
 

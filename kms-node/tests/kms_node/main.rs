@@ -8,6 +8,7 @@ mod cluster;
 mod common;
 mod exact;
 mod facts;
+mod liars;
 mod policy;
 mod qbft;
 mod setup;

@@ -2,18 +2,17 @@
 
 use crate::cluster::eventually;
 use crate::common::cluster::{World, words};
+use crate::common::tamper::Tampering;
 use crate::common::{handle, public_ciphertext};
 use alloy_primitives::U256;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
-use tkms_kms_node::rounds::Stand;
 use tkms_kms_node::stock::Preprocessing;
-use tkms_kms_node::transport::{Inbound, PeerMessage, PeerState, RoundFrame, SharedKeys, Transport, TransportError};
+use tkms_kms_node::transport::RoundFrame;
 use tkms_types::{FheType, PartyId, SessionId};
-use tkms_wire::kms;
 
-const QUICK: Preprocessing = Preprocessing { items: 0, batch_items: 104_000, round_ms: 1_000, setup_wait_ms: 1_500 };
+const QUICK: Preprocessing =
+    Preprocessing { items: 0, batch_items: 104_000, round_ms: 1_000, setup_wait_ms: 1_500, evict_silent: false };
 
 fn world() -> World {
     let mut world = World::without_masks(4);
@@ -99,50 +98,13 @@ async fn a_node_that_restarts_in_the_middle_of_the_setup_has_keys_in_the_end() {
     decrypts(&world, &[1, 2, 3, 4], 31).await;
 }
 
-/// Alters every frame it sends: it signs what it does not say.
-struct Garbler(Arc<dyn Transport>);
-
-#[tonic::async_trait]
-impl Transport for Garbler {
-    fn send(&self, to: PartyId, message: PeerMessage) -> Result<(), TransportError> {
-        self.0.send(to, message)
+/// Alters a frame: the node signs what it does not say.
+fn garble(_: PartyId, frame: RoundFrame) -> Option<RoundFrame> {
+    let mut bytes = frame.bytes.to_vec();
+    if let Some(last) = bytes.last_mut() {
+        *last ^= 1;
     }
-
-    async fn recv(&self) -> Option<Inbound> {
-        self.0.recv().await
-    }
-
-    async fn pull_request(
-        &self,
-        from: PartyId,
-        session: SessionId,
-    ) -> Result<Option<kms::PublicDecryptRequest>, TransportError> {
-        self.0.pull_request(from, session).await
-    }
-
-    async fn pull_message(&self, from: PartyId, session: SessionId) -> Result<Option<PeerMessage>, TransportError> {
-        self.0.pull_message(from, session).await
-    }
-
-    fn speak(&self, to: PartyId, frame: RoundFrame) -> Result<(), TransportError> {
-        let mut bytes = frame.bytes.to_vec();
-        if let Some(last) = bytes.last_mut() {
-            *last ^= 1;
-        }
-        self.0.speak(to, RoundFrame { session: frame.session, bytes: bytes.into() })
-    }
-
-    async fn meet(&self, to: PartyId, stand: Stand) -> Result<Stand, TransportError> {
-        self.0.meet(to, stand).await
-    }
-
-    async fn pull_mask_keys(&self, from: PartyId, setup: SessionId) -> Result<Option<SharedKeys>, TransportError> {
-        self.0.pull_mask_keys(from, setup).await
-    }
-
-    fn peers(&self) -> Vec<PeerState> {
-        self.0.peers()
-    }
+    Some(RoundFrame { session: frame.session, bytes: bytes.into() })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -151,7 +113,7 @@ async fn a_node_that_garbles_its_frames_is_named_by_all_and_the_others_have_keys
     // a frame that cannot be read is silence, and each of thirty rounds is waited for
     world.preprocess(Preprocessing { round_ms: 500, setup_wait_ms: 60_000, ..QUICK });
     world.start(1..=3).await;
-    world.start_with(4, Some(Box::new(|real| Arc::new(Garbler(real))))).await;
+    world.start_with(4, Some(Tampering::with(garble))).await;
     all_hold(&world, &[1, 2, 3]).await;
     for party in 1..=3 {
         let blamed: BTreeSet<u32> = world.info(party).await.blamed.iter().map(|blame| blame.party).collect();

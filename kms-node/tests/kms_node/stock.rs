@@ -10,7 +10,8 @@ use tkms_mpc::shamir::{Received, decode};
 use tkms_types::PartyId;
 
 const BATCH: u32 = 1_000;
-const PLAN: Preprocessing = Preprocessing { items: 2_000, batch_items: BATCH, round_ms: 1_000, setup_wait_ms: 30_000 };
+const PLAN: Preprocessing =
+    Preprocessing { items: 2_000, batch_items: BATCH, round_ms: 1_000, setup_wait_ms: 30_000, evict_silent: false };
 
 fn world() -> World {
     let mut world = World::new(4);
@@ -40,7 +41,7 @@ async fn common_batch(world: &World, items: u64) -> u64 {
 }
 
 /// Opens items of all parties: values of Σ 2ʲ·r_j and of the highest bit.
-fn opened(items: &[ExactItems]) -> Vec<(u16, u16)> {
+pub fn opened(items: &[ExactItems]) -> Vec<(u16, u16)> {
     let column = |part: usize| {
         let shares: Vec<Vec<Gr16>> =
             items.iter().map(|items| items.0.iter().map(|item| item[part]).collect()).collect();
@@ -48,7 +49,7 @@ fn opened(items: &[ExactItems]) -> Vec<(u16, u16)> {
             .zip(&shares)
             .map(|(party, shares)| Received { party: PartyId::new(party).unwrap(), shares })
             .collect();
-        decode(&received, 1, 1).unwrap().values
+        decode(&received, 1, items.len() - 3).unwrap().values
     };
     let word = |element: &Gr16| {
         assert_eq!(element.coefficients()[1..], [0, 0, 0], "in the base ring");

@@ -82,6 +82,24 @@ mod tests {
         assert_eq!(power, Gf16::ONE);
     }
 
+    /// Against long multiplication of bit strings and long division by X⁴ + X + 1.
+    #[test]
+    fn every_product_is_that_of_long_multiplication_and_division() {
+        for (a, b) in (0..16u32).flat_map(|a| (0..16u32).map(move |b| (a, b))) {
+            let mut long = (0..4).filter(|bit| b >> bit & 1 == 1).fold(0, |sum, bit| sum ^ a << bit);
+            while long > 15 {
+                long ^= 0b1_0011 << (long.ilog2() - 4);
+            }
+            assert_eq!(u32::from(Gf16::new(a as u8).times(Gf16::new(b as u8)).bits()), long, "{a} · {b}");
+        }
+    }
+
+    #[test]
+    fn higher_bits_are_no_part_of_an_element() {
+        assert_eq!(Gf16::new(0xf3), Gf16::new(3));
+        assert_eq!(Gf16::new(9).plus(Gf16::new(9)), Gf16::ZERO, "a sum is also the difference");
+    }
+
     #[test]
     fn multiplication_distributes_over_every_pair() {
         for a in 0..16 {

@@ -8,8 +8,14 @@ use crate::shamir::evaluate;
 use std::collections::BTreeMap;
 use tkms_types::{Committee, PartyId};
 
-/// Bytes of a complaint before its value: dealer, peer, u32 secret.
-const COMPLAINT_HEADER: usize = 6;
+/// Bytes of a complaint before its value: dealer, peer, whether anything was dealt, u32 secret.
+const COMPLAINT_HEADER: usize = 7;
+/// Bytes of an answer before its value: the pair, u32 secret.
+const ANSWER_HEADER: usize = 6;
+/// Bytes before what is published at once: 0 and the unhappy party, or the dealer and its unhappy party.
+const PUBLISHED_HEADER: usize = 2;
+/// In the place of a dealer: what follows are the sender's own polynomials.
+const OWN: u8 = 0;
 
 /// Size of a run.
 #[derive(Clone, Copy)]
@@ -30,7 +36,8 @@ impl Shape {
         let n = self.committee.size();
         let faults = self.width() - 1;
         let complaints = n * n * (COMPLAINT_HEADER + R::BYTES);
-        let publications = (faults * self.count * self.width() + n * faults * self.count) * R::BYTES;
+        let polynomials = faults * (PUBLISHED_HEADER + self.count * self.width() * R::BYTES);
+        let publications = polynomials + n * faults * (PUBLISHED_HEADER + self.count * R::BYTES);
         if complaints > publications { complaints } else { publications }
     }
 }
@@ -41,8 +48,28 @@ pub(super) struct Complaint<R> {
     pub dealer: PartyId,
     pub by: PartyId,
     pub with: PartyId,
+    /// Whether `by` was dealt anything: if not, its value is 0, and says nothing about what the dealer sent.
+    pub dealt: bool,
     pub secret: usize,
     pub value: R,
+}
+
+/// The dealer says: this is the value of the pair for this secret. Names its question, so that it can be read alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Answer<R> {
+    pub by: PartyId,
+    pub with: PartyId,
+    pub secret: usize,
+    pub value: R,
+}
+
+/// What one party publishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Published<R> {
+    /// (unhappy party, its polynomials) of its own dealing.
+    pub rows: Vec<(PartyId, Vec<R>)>,
+    /// (dealer, unhappy party, our values with it).
+    pub values: Vec<(PartyId, PartyId, Vec<R>)>,
 }
 
 /// What the committee knows about the dealings.
@@ -80,7 +107,7 @@ impl Verdict {
 pub(super) fn write_complaints<R: Ring>(complaints: &[Complaint<R>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for complaint in complaints {
-        bytes.extend([complaint.dealer.number(), complaint.with.number()]);
+        bytes.extend([complaint.dealer.number(), complaint.with.number(), complaint.dealt.into()]);
         bytes.extend((complaint.secret as u32).to_le_bytes());
         complaint.value.write_le(&mut bytes);
     }
@@ -88,20 +115,70 @@ pub(super) fn write_complaints<R: Ring>(complaints: &[Complaint<R>]) -> Vec<u8> 
 }
 
 /// One party's complaints; `None` unless well-formed, one at most for a dealer and peer.
-fn read_complaints<R: Ring>(shape: Shape, by: PartyId, bytes: &[u8]) -> Option<Vec<Complaint<R>>> {
+pub(super) fn read_complaints<R: Ring>(shape: Shape, by: PartyId, bytes: &[u8]) -> Option<Vec<Complaint<R>>> {
     let size = COMPLAINT_HEADER + R::BYTES;
     let mut complaints: Vec<Complaint<R>> = Vec::new();
     for chunk in bytes.chunks(size) {
-        let [dealer, with, a, b, c, d, value @ ..] = chunk else { return None };
+        let [dealer, with, dealt @ 0..2, a, b, c, d, value @ ..] = chunk else { return None };
         let (dealer, with) = (shape.committee.party(*dealer).ok()?, shape.committee.party(*with).ok()?);
         let secret = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
         let twice = complaints.iter().any(|other| other.dealer == dealer && other.with == with);
         if twice || with == by || secret >= shape.count || value.len() != R::BYTES {
             return None;
         }
-        complaints.push(Complaint { dealer, by, with, secret, value: R::read_le(value) });
+        complaints.push(Complaint { dealer, by, with, dealt: *dealt == 1, secret, value: R::read_le(value) });
     }
     Some(complaints)
+}
+
+pub(super) fn write_answer<R: Ring>(to: &Complaint<R>, value: R, bytes: &mut Vec<u8>) {
+    bytes.extend([to.by.number(), to.with.number()]);
+    bytes.extend((to.secret as u32).to_le_bytes());
+    value.write_le(bytes);
+}
+
+/// A dealer's answers; `None` unless well-formed.
+pub(super) fn read_answers<R: Ring>(shape: Shape, bytes: &[u8]) -> Option<Vec<Answer<R>>> {
+    let answer = |chunk: &[u8]| {
+        let [by, with, a, b, c, d, value @ ..] = chunk else { return None };
+        let (by, with) = (shape.committee.party(*by).ok()?, shape.committee.party(*with).ok()?);
+        let secret = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
+        let fits = secret < shape.count && value.len() == R::BYTES;
+        fits.then(|| Answer { by, with, secret, value: R::read_le(value) })
+    };
+    bytes.chunks(ANSWER_HEADER + R::BYTES).map(answer).collect()
+}
+
+pub(super) fn write_row<R: Ring>(unhappy: PartyId, row: &[R], bytes: &mut Vec<u8>) {
+    bytes.extend([OWN, unhappy.number()]);
+    row.iter().for_each(|coefficient| coefficient.write_le(bytes));
+}
+
+pub(super) fn write_values<R: Ring>(
+    (dealer, unhappy): (PartyId, PartyId),
+    values: impl Iterator<Item = R>,
+    bytes: &mut Vec<u8>,
+) {
+    bytes.extend([dealer.number(), unhappy.number()]);
+    values.for_each(|value| value.write_le(bytes));
+}
+
+/// What one party publishes; `None` unless well-formed.
+pub(super) fn read_published<R: Ring>(shape: Shape, mut bytes: &[u8]) -> Option<Published<R>> {
+    let mut published = Published { rows: Vec::new(), values: Vec::new() };
+    while let [dealer, unhappy, rest @ ..] = bytes {
+        let unhappy = shape.committee.party(*unhappy).ok()?;
+        let width = if *dealer == OWN { shape.width() } else { 1 };
+        let (head, rest) = rest.split_at_checked(shape.count * width * R::BYTES)?;
+        let elements = head.chunks(R::BYTES).map(R::read_le).collect();
+        if *dealer == OWN {
+            published.rows.push((unhappy, elements));
+        } else {
+            published.values.push((shape.committee.party(*dealer).ok()?, unhappy, elements));
+        }
+        bytes = rest;
+    }
+    bytes.is_empty().then_some(published)
 }
 
 /// The complaints of all, in the order of parties. A malformed list counts as none.
@@ -129,20 +206,19 @@ pub(super) fn judge<R: Ring>(shape: Shape, complaints: &[Complaint<R>], answers:
         if about.is_empty() {
             continue;
         }
-        let bytes = answer.as_deref().unwrap_or_default();
-        if bytes.len() != about.len() * R::BYTES {
+        let answers = answer.as_deref().and_then(|bytes| read_answers::<R>(shape, bytes)).unwrap_or_default();
+        let asked = about.iter().map(|complaint| (complaint.by, complaint.with, complaint.secret));
+        if !asked.eq(answers.iter().map(|answer| (answer.by, answer.with, answer.secret))) {
             verdict.disqualify(dealer);
             continue;
         }
         let mut values = BTreeMap::new();
         let mut unhappy = Vec::new();
-        for (complaint, chunk) in about.iter().zip(bytes.chunks(R::BYTES)) {
-            let value = R::read_le(chunk);
-            let pair = (complaint.secret, complaint.by.min(complaint.with), complaint.by.max(complaint.with));
-            if *values.entry(pair).or_insert(value) != value {
+        for (complaint, answer) in about.iter().zip(&answers) {
+            if *values.entry(pair_of(answer)).or_insert(answer.value) != answer.value {
                 verdict.disqualify(dealer);
             }
-            if value != complaint.value && !unhappy.contains(&(dealer, complaint.by)) {
+            if answer.value != complaint.value && !unhappy.contains(&(dealer, complaint.by)) {
                 unhappy.push((dealer, complaint.by));
             }
         }
@@ -154,6 +230,16 @@ pub(super) fn judge<R: Ring>(shape: Shape, complaints: &[Complaint<R>], answers:
     verdict
 }
 
+/// A secret and two parties: F is symmetric, so a pair has one value.
+pub(super) fn pair_of<R>(answer: &Answer<R>) -> (usize, PartyId, PartyId) {
+    (answer.secret, answer.by.min(answer.with), answer.by.max(answer.with))
+}
+
+/// The values that a party's polynomials have at a point, by secret.
+pub(super) fn at<R: Ring>(shape: Shape, row: &[R], party: PartyId) -> impl Iterator<Item = R> {
+    row.chunks(shape.width()).map(move |f| evaluate(f, R::point(party)))
+}
+
 /// Step 6, from outside: (dealer, party, its polynomials) of the dealings that n − t happy parties confirm; the other
 /// dealers with unhappy parties are disqualified.
 pub(super) fn confirm<R: Ring>(
@@ -161,53 +247,35 @@ pub(super) fn confirm<R: Ring>(
     verdict: &mut Verdict,
     delivered: &Delivered,
 ) -> Vec<(PartyId, PartyId, Vec<R>)> {
-    let elements = |bytes: &[u8]| -> Vec<R> { bytes.chunks(R::BYTES).map(R::read_le).collect() };
-    let said: Vec<Vec<R>> = delivered.iter().map(|value| elements(value.as_deref().unwrap_or_default())).collect();
-    // who published what, and where in its value it stands, was settled before
+    let read = |value: &Option<Vec<u8>>| read_published::<R>(shape, value.as_deref()?);
+    let said: Vec<_> = shape.committee.parties().zip(delivered.iter().map(read)).collect();
+    // whose polynomials are asked for was settled before
     let asked = verdict.clone();
-    let mut published = Vec::new();
-    for dealer in shape.committee.parties() {
-        let unhappy = asked.unhappy_with(dealer);
+    let mut taken = Vec::new();
+    for (dealer, published) in &said {
+        let unhappy = asked.unhappy_with(*dealer);
         if unhappy.is_empty() {
             continue;
         }
-        let polynomials = said.get(dealer.index()).map(Vec::as_slice).unwrap_or_default();
-        let size = shape.count * shape.width();
-        let of = |place: usize| polynomials.get(place * size..(place + 1) * size);
-        let whole = (0..unhappy.len()).all(|place| of(place).is_some());
-        let confirms = |party: &PartyId| {
+        let rows = published.as_ref().map(|published| published.rows.as_slice()).unwrap_or_default();
+        let whole = rows.iter().map(|(party, _)| *party).eq(unhappy.iter().copied());
+        let confirms = |(party, published): &&(PartyId, Option<Published<R>>)| {
             !unhappy.contains(party)
-                && answers_of(shape, &asked, *party, dealer, &said).is_some_and(|values| {
-                    let predicted = (0..unhappy.len()).filter_map(of).flat_map(|polynomials| {
-                        polynomials.chunks(shape.width()).map(|f| evaluate(f, R::point(*party)))
-                    });
-                    predicted.eq(values.iter().copied())
+                && published.as_ref().is_some_and(|published| {
+                    rows.iter().all(|(unhappy, row)| {
+                        let values = published.values.iter().find(|(d, u, _)| (d, u) == (dealer, unhappy));
+                        values.is_some_and(|(_, _, values)| at(shape, row, *party).eq(values.iter().copied()))
+                    })
                 })
         };
-        let confirmed = shape.committee.parties().filter(confirms).count();
+        let confirmed = said.iter().filter(confirms).count();
         if whole && confirmed >= shape.committee.size() - shape.committee.threshold().faults() {
-            let taken = unhappy.iter().enumerate();
-            published.extend(taken.filter_map(|(place, party)| Some((dealer, *party, of(place)?.to_vec()))));
+            taken.extend(rows.iter().map(|(party, row)| (*dealer, *party, row.clone())));
         } else {
-            verdict.disqualify(dealer);
+            verdict.disqualify(*dealer);
         }
     }
-    published
-}
-
-/// The values a happy party published about one dealer's unhappy parties, in their order; `None` if cut short.
-fn answers_of<'a, R: Ring>(
-    shape: Shape,
-    verdict: &Verdict,
-    party: PartyId,
-    dealer: PartyId,
-    said: &'a [Vec<R>],
-) -> Option<&'a [R]> {
-    let own = verdict.unhappy_with(party).len() * shape.count * shape.width();
-    let questions = verdict.questions_to(party);
-    let before = questions.iter().take_while(|(d, _)| *d != dealer).count() * shape.count;
-    let len = questions.iter().filter(|(d, _)| *d == dealer).count() * shape.count;
-    said.get(party.index())?.get(own + before..own + before + len)
+    taken
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use crate::common::{SIZES, committee, evidence_is_just, party, t};
 use crate::{broadcast, preprocessing, prss_setup, vss};
-use tkms_mpc::preprocessing::{BatchMsg, Bits, Standing};
+use tkms_mpc::preprocessing::{BatchMsg, Bits, Standing, Triples};
 use tkms_mpc::prss_setup::SetupMsg;
 use tkms_mpc::ring::{Gr16, Gr64};
 use tkms_mpc::sim::liars::{DealsWrongTo, ReplaysDealing, SendsToSome, Slanders, SpoilsAndShows, Votes, WrongDegree};
@@ -128,6 +128,25 @@ fn in_batches_and_their_check() {
     cheats.push(cheat("votes against", Nobody, |_| Votes(false)));
     cheats.push(cheat("votes for", Nobody, |_| Votes(true)));
     in_batches(cheats, &Standing::default());
+}
+
+/// The other recipe over the other ring, with a party evicted from the start where there are enough to cheat besides.
+#[test]
+fn in_batches_of_triples() {
+    for evicted in [vec![], vec![party(1)]] {
+        let standing = Standing { careful: false, evicted };
+        let sizes = if standing.evicted.is_empty() { &SIZES[..] } else { &SIZES[1..] };
+        let mut cheats = common_cheats();
+        cheats.push(cheat("shows wrong secrets", Everybody, |_| SpoilsAndShows(|value| value[0] ^= 1)));
+        cheats.push(cheat("votes against", Nobody, |_| Votes(false)));
+        let run =
+            |n, plan| preprocessing::run::<Gr64, _>(plan, &preprocessing::keys(n), Triples { count: 8 }, 1, &standing);
+        every(cheats, sizes, run, |n, report, cheaters, note| {
+            if let (preprocessing::Ended::Accepted, items) = preprocessing::agreed(n, report, cheaters, note) {
+                preprocessing::are_triples(n, &items, note);
+            }
+        });
+    }
 }
 
 #[test]

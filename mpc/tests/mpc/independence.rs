@@ -15,7 +15,7 @@ use tkms_types::{ContextId, EpochId, Id};
 const ITEMS: usize = 1 << 14;
 
 /// Two-sample chi-square: how differently the cells are filled for secret 0 and secret 1.
-fn chi_square(seen: &[(bool, usize)], cells: usize) -> f64 {
+pub fn chi_square(seen: &[(bool, usize)], cells: usize) -> f64 {
     let mut counts = vec![[0f64; 2]; cells];
     for (secret, cell) in seen {
         counts[*cell][usize::from(*secret)] += 1.0;
@@ -35,7 +35,7 @@ fn chi_square(seen: &[(bool, usize)], cells: usize) -> f64 {
 }
 
 /// 0.1 % point of chi-square with so many degrees of freedom (Wilson and Hilferty).
-fn bound(freedom: usize) -> f64 {
+pub fn bound(freedom: usize) -> f64 {
     let k = freedom as f64;
     k * (1.0 - 2.0 / (9.0 * k) + 3.09 * (2.0 / (9.0 * k)).sqrt()).powi(3)
 }

@@ -113,7 +113,7 @@ fn bits_are_bits_in_every_ring() {
     bits_in::<Gr128>();
 }
 
-fn are_triples<R: Ring>(n: usize, items: &[(PartyId, &TripleShares<R>)], note: &str) {
+pub fn are_triples<R: Ring>(n: usize, items: &[(PartyId, &TripleShares<R>)], note: &str) {
     let list = |pick: fn(&TripleShares<R>) -> &[R]| -> Vec<R> {
         secrets(&items.iter().map(|(party, triples)| (*party, pick(triples))).collect::<Vec<_>>(), t(n), note)
     };

@@ -22,19 +22,20 @@ fn word(value: u64) -> Gr64 {
 }
 
 fn complaint(dealer: u8, by: u8, with: u8, value: u64) -> Complaint<Gr64> {
-    Complaint { dealer: party(dealer), by: party(by), with: party(with), secret: 1, value: word(value) }
+    let (dealer, by, with) = (party(dealer), party(by), party(with));
+    Complaint { dealer, by, with, dealt: true, secret: 1, value: word(value) }
 }
 
-fn bytes(values: &[Gr64]) -> Vec<u8> {
+/// The dealer's answers to these complaints.
+fn bytes(complaints: &[Complaint<Gr64>], values: &[u64]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    values.iter().for_each(|value| value.write_le(&mut bytes));
+    complaints.iter().zip(values).for_each(|(complaint, value)| write_answer(complaint, word(*value), &mut bytes));
     bytes
 }
 
 /// What party 1 answers; the others say nothing.
-fn answers(values: &[u64]) -> Delivered {
-    let words: Vec<_> = values.iter().map(|value| word(*value)).collect();
-    vec![Some(bytes(&words)), None, None, None]
+fn answers(complaints: &[Complaint<Gr64>], values: &[u64]) -> Delivered {
+    vec![Some(bytes(complaints, values)), None, None, None]
 }
 
 fn disqualified(complaints: &[Complaint<Gr64>], answers: &Delivered) -> Vec<PartyId> {
@@ -43,7 +44,7 @@ fn disqualified(complaints: &[Complaint<Gr64>], answers: &Delivered) -> Vec<Part
 
 #[test]
 fn complaints_come_back() {
-    let complaints = vec![complaint(1, 2, 3, 5), complaint(4, 2, 1, 6)];
+    let complaints = vec![complaint(1, 2, 3, 5), Complaint { dealt: false, ..complaint(4, 2, 1, 0) }];
     assert_eq!(read_complaints::<Gr64>(SHAPE, party(2), &write_complaints(&complaints)), Some(complaints));
     assert_eq!(read_complaints::<Gr64>(SHAPE, party(2), &[]), Some(vec![]));
 }
@@ -63,8 +64,9 @@ fn malformed_complaints_are_none() {
         (with(0, 5), "no party 5"),
         (with(1, 5), "nobody to differ from"),
         (with(1, 2), "about its pair with itself"),
-        (with(2, 2), "a third secret of two"),
-        (with(5, 1), "a secret far away"),
+        (with(2, 2), "dealt or not dealt"),
+        (with(3, 2), "a third secret of two"),
+        (with(6, 1), "a secret far away"),
         ([good.clone(), good.clone()].concat(), "twice about one pair"),
     ];
     for (bytes, why) in cases {
@@ -85,37 +87,69 @@ fn a_malformed_list_counts_as_none_and_is_blamed_on_its_author() {
 fn a_dealer_nobody_complains_about_owes_no_answer() {
     assert_eq!(judge::<Gr64>(SHAPE, &[], &vec![None; 4]), Verdict::default());
     let about_another = [complaint(2, 3, 4, 5)];
-    let answers = vec![None, Some(bytes(&[word(5)])), None, None];
+    let answers = vec![None, Some(bytes(&about_another, &[5])), None, None];
     assert_eq!(judge(SHAPE, &about_another, &answers), Verdict::default(), "3 was right about its own value");
 }
 
 #[test]
 fn a_dealer_that_does_not_answer_every_complaint_is_disqualified() {
     let complaints = [complaint(1, 2, 3, 5), complaint(1, 3, 2, 6)];
-    let mut long = answers(&[5, 5]);
-    long[0].as_mut().unwrap().push(0);
-    for wrong in [vec![None; 4], answers(&[]), answers(&[5]), answers(&[5, 5, 5]), long] {
-        assert_eq!(disqualified(&complaints, &wrong), [party(1)]);
+    let good = bytes(&complaints, &[5, 5]);
+    let swapped = [&good[good.len() / 2..], &good[..good.len() / 2]].concat();
+    let twice = [good.clone(), good.clone()].concat();
+    let long = [good.as_slice(), &[0]].concat();
+    let mut another = good.clone();
+    another[0] = 4;
+    let cut = good[..good.len() / 2].to_vec();
+    for (number, wrong) in [vec![], cut, twice, long, swapped, another].into_iter().enumerate() {
+        assert_eq!(disqualified(&complaints, &vec![Some(wrong), None, None, None]), [party(1)], "case {number}");
     }
-    assert_eq!(disqualified(&complaints, &answers(&[5, 5])), []);
+    assert_eq!(disqualified(&complaints, &vec![None; 4]), [party(1)], "silence");
+    assert_eq!(disqualified(&complaints, &answers(&complaints, &[5, 5])), []);
+}
+
+#[test]
+fn answers_come_back_and_malformed_ones_are_none() {
+    let complaints = [complaint(1, 2, 3, 5), complaint(1, 3, 2, 6)];
+    let good = bytes(&complaints, &[7, 8]);
+    let read = read_answers::<Gr64>(SHAPE, &good).unwrap();
+    assert_eq!(read.iter().map(|answer| answer.value).collect::<Vec<_>>(), [word(7), word(8)]);
+    assert_eq!(pair_of(&read[0]), pair_of(&read[1]), "a pair has no order");
+    assert_eq!(read_answers::<Gr64>(SHAPE, &[]), Some(vec![]));
+    let with = |at: usize, value: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = value;
+        bytes
+    };
+    let cases = [
+        (good[1..].to_vec(), "cut short"),
+        ([good.as_slice(), &[1]].concat(), "too long"),
+        (with(0, 0), "no party 0"),
+        (with(1, 9), "no party 9"),
+        (with(2, 2), "a third secret of two"),
+        (with(5, 1), "a secret far away"),
+    ];
+    for (bytes, why) in cases {
+        assert_eq!(read_answers::<Gr64>(SHAPE, &bytes), None, "{why}");
+    }
 }
 
 #[test]
 fn two_values_for_one_pair_disqualify() {
     let complaints = [complaint(1, 2, 3, 5), complaint(1, 3, 2, 6)];
-    assert_eq!(disqualified(&complaints, &answers(&[5, 6])), [party(1)], "F is symmetric");
-    let of_another_secret = Complaint { secret: 0, ..complaint(1, 3, 2, 6) };
-    assert_eq!(disqualified(&[complaint(1, 2, 3, 5), of_another_secret], &answers(&[5, 6])), []);
+    assert_eq!(disqualified(&complaints, &answers(&complaints, &[5, 6])), [party(1)], "F is symmetric");
+    let of_two_secrets = [complaint(1, 2, 3, 5), Complaint { secret: 0, ..complaint(1, 3, 2, 6) }];
+    assert_eq!(disqualified(&of_two_secrets, &answers(&of_two_secrets, &[5, 6])), []);
 }
 
 #[test]
 fn whose_value_is_not_the_dealers_is_unhappy_and_more_than_t_disqualify() {
     let complaints = [complaint(1, 2, 3, 5), complaint(1, 3, 2, 6)];
-    assert_eq!(judge(SHAPE, &complaints, &answers(&[5, 5])).unhappy, [(party(1), party(3))]);
-    let verdict = judge(SHAPE, &complaints, &answers(&[9, 9]));
+    assert_eq!(judge(SHAPE, &complaints, &answers(&complaints, &[5, 5])).unhappy, [(party(1), party(3))]);
+    let verdict = judge(SHAPE, &complaints, &answers(&complaints, &[9, 9]));
     assert_eq!((verdict.unhappy.len(), verdict.disqualified), (2, vec![party(1)]), "t = 1");
     let one_twice = [complaint(1, 2, 3, 5), complaint(1, 2, 4, 5)];
-    assert_eq!(disqualified(&one_twice, &answers(&[9, 9])), [], "one party is unhappy once");
+    assert_eq!(disqualified(&one_twice, &answers(&one_twice, &[9, 9])), [], "one party is unhappy once");
 }
 
 #[test]
@@ -128,26 +162,57 @@ fn only_the_happy_are_asked_about_the_unhappy_and_not_about_the_disqualified() {
 }
 
 /// An honest dealing of party 1 in which party 3 is unhappy, and what each publishes about it.
-struct Published {
+struct Dispute {
     verdict: Verdict,
     polynomials: Vec<Gr64>,
     said: Delivered,
 }
 
-fn published() -> Published {
+fn dispute() -> Dispute {
     let rng = &mut ChaCha20Rng::seed_from_u64(1);
     // f₃ of two secrets; the values of the others at 3 are its values at them
     let polynomials: Vec<_> = (0..4).map(|_| Gr64::random(rng)).collect();
-    let values = |at: u8| -> Vec<Gr64> { polynomials.chunks(2).map(|f| evaluate(f, Gr64::point(party(at)))).collect() };
-    let dealer = [polynomials.clone(), values(1)].concat();
-    let said = vec![Some(bytes(&dealer)), Some(bytes(&values(2))), None, Some(bytes(&values(4)))];
+    let values = |of: u8, bytes: &mut Vec<u8>| {
+        write_values((party(1), party(3)), at(SHAPE, &polynomials, party(of)), bytes);
+    };
+    let mut said: Vec<Vec<u8>> = vec![Vec::new(); 4];
+    write_row(party(3), &polynomials, &mut said[0]);
+    [1, 2, 4].into_iter().zip([0, 1, 3]).for_each(|(of, place)| values(of, &mut said[place]));
+    let said = said.into_iter().map(|value| (!value.is_empty()).then_some(value)).collect();
     let verdict = Verdict { disqualified: vec![], unhappy: vec![(party(1), party(3))] };
-    Published { verdict, polynomials, said }
+    Dispute { verdict, polynomials, said }
+}
+
+#[test]
+fn publications_come_back_and_malformed_ones_are_none() {
+    let Dispute { polynomials, said, .. } = dispute();
+    let good = said[0].clone().unwrap();
+    let read = read_published::<Gr64>(SHAPE, &good).unwrap();
+    assert_eq!(read.rows, [(party(3), polynomials.clone())]);
+    assert_eq!(read.values, [(party(1), party(3), at(SHAPE, &polynomials, party(1)).collect())]);
+    assert_eq!(read_published::<Gr64>(SHAPE, &[]), Some(Published { rows: vec![], values: vec![] }));
+    let row = 2 + 4 * Gr64::BYTES;
+    let with = |at: usize, value: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = value;
+        bytes
+    };
+    let cases = [
+        (good[..good.len() - 1].to_vec(), "cut short"),
+        ([good.as_slice(), &[0]].concat(), "too long"),
+        (with(1, 0), "polynomials of nobody"),
+        (with(row, 5), "no dealer 5"),
+        (with(row + 1, 5), "no party 5"),
+        (with(0, 1), "values in the place of polynomials"),
+    ];
+    for (bytes, why) in cases {
+        assert_eq!(read_published::<Gr64>(SHAPE, &bytes), None, "{why}");
+    }
 }
 
 #[test]
 fn what_n_minus_t_happy_parties_confirm_is_taken() {
-    let Published { mut verdict, polynomials, said } = published();
+    let Dispute { mut verdict, polynomials, said } = dispute();
     assert_eq!(confirm::<Gr64>(SHAPE, &mut verdict, &said), [(party(1), party(3), polynomials)]);
     assert_eq!(verdict.disqualified, []);
 }
@@ -157,14 +222,14 @@ fn a_publication_with_fewer_confirmations_disqualifies() {
     let spoil: [fn(&mut Delivered); 7] = [
         |said| said[1] = None,
         |said| said[1] = Some(vec![]),
-        |said| said[1].as_mut().unwrap()[0] ^= 1,
+        |said| said[1].as_mut().unwrap()[2] ^= 1,
         |said| said[3].as_mut().unwrap().truncate(63),
         |said| said[0] = None,
-        |said| said[0].as_mut().unwrap()[0] ^= 1,
+        |said| said[0].as_mut().unwrap()[2] ^= 1,
         |said| said[0].as_mut().unwrap().truncate(64),
     ];
     for (number, spoil) in spoil.iter().enumerate() {
-        let Published { mut verdict, mut said, .. } = published();
+        let Dispute { mut verdict, mut said, .. } = dispute();
         spoil(&mut said);
         assert_eq!(confirm::<Gr64>(SHAPE, &mut verdict, &said), [], "case {number}");
         assert_eq!(verdict.disqualified, [party(1)], "case {number}");
@@ -173,7 +238,7 @@ fn a_publication_with_fewer_confirmations_disqualifies() {
 
 #[test]
 fn the_unhappy_partys_own_word_confirms_nothing() {
-    let Published { mut verdict, said, .. } = published();
+    let Dispute { mut verdict, said, .. } = dispute();
     let mut said = said;
     said[2] = said[1].clone();
     said[1] = None;
@@ -185,9 +250,9 @@ fn the_longest_broadcast_holds_all_complaints_and_all_publications() {
     for n in [1, 4, 7, 10, 13] {
         let shape = Shape { committee: Committee::new(n).unwrap(), count: 3 };
         let t = shape.width() - 1;
-        let one = Complaint { dealer: party(1), by: party(1), with: party(1), secret: 0, value: word(1) };
+        let one = Complaint { secret: 0, ..complaint(1, 1, 1, 1) };
         assert!(write_complaints(&vec![one; n * n]).len() <= shape.longest_broadcast::<Gr64>());
-        let publications = (t * 3 * shape.width() + n * t * 3) * Gr64::BYTES;
+        let publications = (t * 3 * shape.width() + n * t * 3) * Gr64::BYTES + 2 * (t + n * t);
         assert!(publications <= shape.longest_broadcast::<Gr64>());
     }
 }
