@@ -5,7 +5,6 @@ use crate::prove::Unproven;
 use crate::record::{Ask, Refused};
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use futures::{StreamExt, TryStreamExt, stream};
-use merkle_acl::compact::pool;
 use merkle_acl::{Anchor, TrieError, prove_account, prove_slot};
 use std::collections::{BTreeMap, BTreeSet};
 use tkms_eth::accounts::{FreeCall, answer, code, touched};
