@@ -54,6 +54,11 @@ impl RpcError {
         }
     }
 
+    /// Whether a contract answered that does not know the question: it reverted, or what it said does not decode.
+    pub fn is_from_a_stranger(&self) -> bool {
+        matches!(self, Self::Answer { .. }) || self.revert_data().is_some()
+    }
+
     /// Whether the endpoint answered, and its answer was an error.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Call { source, .. } if source.is_error_resp())

@@ -105,6 +105,9 @@ pub enum Error {
     /// A contract is not what the cluster file says.
     #[error("chain {0}: {1}")]
     Contract(u64, Differs),
+    /// Something else than the cluster file's contracts stands at their addresses.
+    #[error("chain {0}: {1}")]
+    Stranger(u64, RpcError),
     /// The HTTP client.
     #[error("http client: {0}")]
     Http(#[from] reqwest::Error),
@@ -227,6 +230,7 @@ async fn compare(host: &Host, cluster: &Cluster) -> Result<(), Error> {
     match looked.await {
         Ok(Ok(Some(difference))) => return Err(Error::Contract(chain_id, Differs(difference))),
         Ok(Ok(None)) => {}
+        Ok(Err(ProofError::Rpc(error))) if error.is_from_a_stranger() => return Err(Error::Stranger(chain_id, error)),
         Ok(Err(error)) => unanswered(&error),
         Err(late) => unanswered(&late),
     }

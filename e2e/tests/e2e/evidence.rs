@@ -22,10 +22,11 @@ use tkms_e2e::relayer::{Standing, ask_public, look};
 use tkms_e2e::wait_until;
 use tkms_eth::LocalKey;
 use tkms_eth::anvil::{AnvilConfig, find_anvil, spawn};
-use tkms_eth::bindings::IACL;
+use tkms_eth::bindings::{IACL, IKMSVerifier};
+use tkms_eth::deploy::{DeployPlan, Deployer, deploy};
 use tkms_eth::proofs::{header_by_number, state_proof};
 use tkms_kms_node::request::Ask;
-use tkms_types::{Handle, HandlePair, PublicRequest, UserRequest};
+use tkms_types::{GatewayDomain, Handle, HandlePair, PublicRequest, UserRequest};
 use tkms_wire::attestation::SignedHeader;
 use tkms_wire::evidence::{Attested, Evidence};
 use tkms_wire::kms::reply::Outcome;
@@ -95,6 +96,49 @@ async fn signatures_of_one_request_fulfil_no_other() {
     assert!(oracle.fulfil(answered, event.cleartexts, event.decryptionProof).call().await.is_err(), "fulfilled twice");
     devnet.restart_service("oracle");
     assert_eq!(words(&alice.fulfilled(open).await.cleartexts), [U256::from(42), U256::from(41)]);
+}
+
+/// Row 6: another deployment with the same committee, on a chain of its own: neither its verifier takes what ours takes, nor ours what
+/// names a context of another.
+#[tokio::test(flavor = "multi_thread")]
+async fn signatures_for_one_verifier_are_nothing_to_another() {
+    let devnet = devnet().await;
+    let alice = Actor::new(&devnet, 6).await;
+    send(&alice.provider, alice.probe.makeUint8(43).into_transaction_request()).await;
+    let handle = Actor::made(&send(&alice.provider, alice.probe.makeUint8(44).into_transaction_request()).await)[0].1;
+    let event = alice.fulfilled(alice.ask(vec![U256::ONE]).await).await;
+    let anvil = spawn(&find_anvil(&tkms_e2e::root()).unwrap(), &AnvilConfig::default()).unwrap();
+    let other = tkms_eth::connect(&anvil.endpoint_url()).unwrap();
+    let plan = DeployPlan {
+        kms_signers: devnet.cluster.committee.iter().map(|node| node.signer).collect(),
+        kms_threshold: devnet.cluster.thresholds.quorum,
+        coprocessor_signers: vec![Address::repeat_byte(7)],
+        coprocessor_threshold: 1,
+        gateway: GatewayDomain { decryption: Address::repeat_byte(9), ..devnet.cluster.gateway },
+        owner: anvil.addresses()[0],
+        pauser: anvil.addresses()[0],
+    };
+    let out = tkms_e2e::root().join("solidity/out");
+    let there = deploy(&other, &out, Deployer::LocalAnvil, &plan).await.unwrap().contracts.kms_verifier;
+    let ours = tkms_eth::connect(&devnet.deployment.host_rpc_url).unwrap();
+    let here = host(&devnet).contracts.kms_verifier;
+    let call = |words: &Bytes, proof: Bytes| IKMSVerifier::verifyDecryptionEIP712KMSSignaturesCall {
+        handlesList: vec![handle],
+        decryptedResult: words.clone(),
+        decryptionProof: proof,
+    };
+    let verified = async |rpc, contract, call| {
+        matches!(tkms_eth::view(rpc, contract, &call, alloy::eips::BlockId::latest()).await, Ok(true))
+    };
+    let (words, proof) = (&event.cleartexts, &event.decryptionProof);
+    assert!(verified(&ours, here, call(words, proof.clone())).await);
+    assert!(!verified(&other, there, call(words, proof.clone())).await, "another verifier");
+    let count = usize::from(proof[0]);
+    for context in [B256::ZERO, B256::with_last_byte(1), devnet.cluster.context.bytes()] {
+        let named = [&proof[..=65 * count], &[1], context.as_slice()].concat().into();
+        assert!(!verified(&ours, here, call(words, named)).await, "context {context} was not signed");
+    }
+    assert!(!verified(&ours, here, call(&words.iter().rev().copied().collect(), proof.clone())).await);
 }
 
 /// Rows 9 and 10: no grant, a grant to the user but not to the contract, a delegation that was taken back.

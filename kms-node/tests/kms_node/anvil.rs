@@ -73,7 +73,7 @@ async fn evidence(rpc: &Rpc, world: &World, handle: Handle, tag: BlockNumberOrTa
         account: acl.account,
         executor: executor.account,
         slots: acl.slots.into_iter().map(|(slot, nodes)| SlotProof { slot, nodes }).collect(),
-        paths: Vec::new(),
+        grants: Vec::new(),
         count: 0,
     };
     parts.compact(None)

@@ -6,7 +6,7 @@ use crate::common::{handle, public_request, signing_key};
 use crate::trial::{NOW, Trial, public_trial, says};
 use alloy::consensus::Header;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
-use alloy_rlp::{Decodable as _, Encodable as _, encode};
+use alloy_rlp::{Decodable as _, encode};
 use k256::ecdsa::SigningKey;
 use merkle_acl::Grant;
 use std::time::Duration;

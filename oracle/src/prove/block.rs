@@ -212,7 +212,7 @@ impl ProvenBlock {
     ) -> Result<Evidence, Unproven> {
         let count = self.count();
         let levels = paths.values().map(|path| covering_level(path.index, count));
-        let levels = levels.collect::<Result<BTreeSet<u8>, _>>()?;
+        let levels = levels.collect::<Result<BTreeSet<u8>, _>>().map_err(CompactError::from)?;
         let mut slots = vec![first_word()];
         slots.extend(levels.into_iter().map(keys::range_peak));
         let mut slots = slot_proofs(&self.range, &slots);

@@ -1,7 +1,7 @@
 //! Chains whose history contradicted itself. A halt outlives the process; only an operator ends it.
 
 use super::{META, Need, Store, StoreError, db};
-use redb::ReadableDatabase as _;
+use redb::{ReadableDatabase as _, ReadableTable as _};
 
 /// Characters kept of a reason.
 const REASON: usize = 1_000;

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tkms_eth::anvil::{AnvilConfig, AnvilInstance, find_anvil, spawn};
 use tkms_eth::bindings::IDecryptionOracle::DecryptionFulfilled;
 use tkms_eth::deploy::{DeployPlan, Deployer, deploy};
-use tkms_types::GatewayDomain;
+use tkms_types::{Cluster, GatewayDomain};
 use tokio::sync::Mutex;
 
 alloy::sol! {
@@ -173,6 +173,40 @@ async fn tick(rpc: DynProvider, ticks: Arc<Mutex<()>>) {
 
 fn asked(receipt: &TransactionReceipt) -> U256 {
     receipt.logs().iter().find_map(|log| Probe::Asked::decode_log(&log.inner).ok()).unwrap().requestId
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_oracle_does_not_start_over_contracts_that_differ_from_the_cluster_file() {
+    type Change = fn(&mut Cluster);
+    let mut chain = Chain::new().await;
+    let honest = chain.setup.cluster.clone();
+    let cases: [(&str, Change); 6] = [
+        ("chains.checkpointHash", |cluster| cluster.chains[0].checkpoint_hash = B256::repeat_byte(1)),
+        ("chains.executorCodeHash", |cluster| cluster.chains[0].executor_code_hash = B256::repeat_byte(1)),
+        ("chains.contracts.acl", |cluster| {
+            // Another contract with an owner and no links, with its code on record
+            let chain = &mut cluster.chains[0];
+            (chain.contracts.acl, chain.acl_code_hash) = (chain.contracts.executor, chain.executor_code_hash);
+        }),
+        ("committee.signer", |cluster| cluster.committee[0].signer = Address::repeat_byte(0x77)),
+        ("gateway.decryption", |cluster| cluster.gateway.decryption = Address::repeat_byte(0x77)),
+        ("chains.coprocessors.members", |cluster| {
+            cluster.chains[0].coprocessors.members = vec![Address::repeat_byte(0x77)];
+        }),
+    ];
+    for (field, change) in cases {
+        chain.setup.change(change);
+        // Runs until it is told to stop, unless it refuses
+        let stop = tokio::time::sleep(Duration::from_secs(8));
+        match chain.setup.run(stop).await {
+            Err(tkms_oracle::Error::Contract(31337, differs)) => assert_eq!(differs.0.field, field),
+            // What does not know the question has no answer that could differ
+            Err(tkms_oracle::Error::Stranger(31337, _)) => assert_eq!(field, "chains.contracts.acl"),
+            other => panic!("{field}: {other:?}"),
+        }
+        chain.setup.change(|cluster| *cluster = (*honest).clone());
+    }
+    chain.setup.start().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,6 @@ use alloy::rpc::types::{
     Block as RpcBlock, EIP1186AccountProofResponse, EIP1186StorageProof, Header, Log, Transaction,
 };
 use alloy::sol_types::{SolCall, SolEvent};
-use alloy_rlp::Encodable as _;
 use alloy_trie::proof::ProofRetainer;
 use alloy_trie::{HashBuilder, Nibbles, TrieAccount};
 use axum::extract::State as Shared;
