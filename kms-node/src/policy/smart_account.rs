@@ -65,7 +65,7 @@ pub fn ask(
     chain_id: u64,
 ) -> Result<Accepted, Refusal> {
     let rules = block::rules(header)?;
-    let state = ProvenState::verify(witness, anchor.state_root())?;
+    let state = ProvenState::verify(witness, anchor.state_root(), rules.spec)?;
     let code_hash = state.contract(claim.account)?;
     run::accepts(claim, state, rules, chain_id)?;
     Ok(Accepted { account: claim.account, code_hash })

@@ -68,6 +68,12 @@ fn endless_work_ends_with_the_gas() {
 #[test]
 fn precompiles_answer_without_being_proven() {
     assert!(World::odd(24, U256::ZERO).answer().is_ok());
+    // Addresses that are none yet in this block are accounts like others
+    let mut shanghai = World::with(hex!("5f5f5f5f600a5afa00").into(), []);
+    let header = &mut shanghai.header;
+    (header.requests_hash, header.parent_beacon_block_root) = (None, None);
+    (header.blob_gas_used, header.excess_blob_gas) = (None, None);
+    says(shanghai.answer(), "SmartAccountUnproven", RETRY);
 }
 
 #[test]

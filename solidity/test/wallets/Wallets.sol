@@ -90,11 +90,11 @@ contract OddWallet {
             case 10 { tstore(2, 1) }
             case 11 { log0(0, 32) }
             case 13 { pop(create(0, 0, 0)) }
-            // looks at what else there is
-            case 14 { pop(balance(argument)) }
-            case 15 { pop(sload(argument)) }
-            case 16 { pop(blockhash(argument)) }
-            case 17 { pop(extcodehash(argument)) }
+            // looks at what else there is, in a way the compiler cannot leave out
+            case 14 { mstore8(31, eq(balance(argument), not(0))) }
+            case 15 { mstore8(31, eq(sload(argument), not(0))) }
+            case 16 { mstore8(31, eq(blockhash(argument), not(0))) }
+            case 17 { mstore8(31, eq(extcodehash(argument), not(0))) }
             // an instruction that is none
             case 18 { invalid() }
             // calls itself until nothing is left

@@ -15,6 +15,8 @@ use tkms_wire::account_witness::{AccountWitness, WitnessedAccount};
 /// Accounts of a witness under one state root.
 pub(super) struct ProvenState {
     accounts: BTreeMap<Address, Proven>,
+    /// Addresses whose calls the EVM itself answers. What else stands there does not matter to a call, and is nothing unless proven.
+    precompiles: &'static Precompiles,
 }
 
 struct Proven {
@@ -42,12 +44,12 @@ impl DBErrorMarker for Unproven {}
 
 impl ProvenState {
     /// Checks every proof of the witness.
-    pub(super) fn verify(witness: &AccountWitness, state_root: B256) -> Result<Self, Refusal> {
+    pub(super) fn verify(witness: &AccountWitness, state_root: B256, spec: SpecId) -> Result<Self, Refusal> {
         let mut accounts = BTreeMap::new();
         for account in &witness.accounts {
             accounts.insert(account.address, prove(account, witness, state_root)?);
         }
-        Ok(Self { accounts })
+        Ok(Self { accounts, precompiles: Precompiles::new(PrecompileSpecId::from_spec_id(spec)) })
     }
 
     /// Hash of the code of the account that is to answer.
@@ -90,18 +92,13 @@ fn nodes(witness: &AccountWitness, places: &[u16]) -> Result<Vec<Bytes>, Refusal
     nodes.ok_or_else(|| Refusal::Malformed("evidence: a proof names a node that is not there".to_owned()))
 }
 
-/// Addresses whose calls are answered by the EVM itself; whether anything else stands there does not matter to a call.
-fn is_precompile(address: &Address) -> bool {
-    Precompiles::new(PrecompileSpecId::from_spec_id(SpecId::OSAKA)).contains(address)
-}
-
 impl revm::Database for ProvenState {
     type Error = Unproven;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Unproven> {
         match self.accounts.get(&address) {
             Some(proven) => Ok(proven.info.clone()),
-            None if is_precompile(&address) => Ok(None),
+            None if self.precompiles.contains(&address) => Ok(None),
             None => Err(Unproven::Account(address)),
         }
     }
