@@ -1,11 +1,13 @@
 //! Where the bytes of a handle are named and who says so (trust-rules §4).
 
+use crate::samples::SampleList;
 use crate::signature::SIGNATURE_BYTES;
+use crate::switched::SwitchedList;
 use alloy_primitives::B256;
 use alloy_sol_types::SolStruct;
 use serde::{Deserialize, Serialize};
 use tkms_types::transcript::Protocol;
-use tkms_types::{Handle, HostChain, KeyId, typed_data};
+use tkms_types::{FheType, Handle, HostChain, KeyId, typed_data};
 
 /// Signatures under one attestation: no coprocessor set is that large.
 pub const MATERIAL_SIGNATURES: usize = 64;
@@ -23,14 +25,14 @@ pub enum Format {
     Ciphertext = 3,
 }
 
-impl TryFrom<u8> for Format {
-    type Error = FormatError;
-    fn try_from(number: u8) -> Result<Self, FormatError> {
-        match number {
-            1 => Ok(Self::Flood),
-            2 => Ok(Self::Exact),
-            3 => Ok(Self::Ciphertext),
-            other => Err(FormatError(other)),
+impl Format {
+    /// Bytes of what is stored of a handle; `None` where they depend on more than its type.
+    #[must_use]
+    pub const fn encoded_len(self, kind: FheType) -> Option<usize> {
+        match self {
+            Self::Flood => Some(SampleList::encoded_len(kind)),
+            Self::Exact => Some(SwitchedList::encoded_len(kind)),
+            Self::Ciphertext => None,
         }
     }
 }
@@ -41,6 +43,18 @@ impl From<Protocol> for Format {
         match protocol {
             Protocol::Flood => Self::Flood,
             Protocol::Exact => Self::Exact,
+        }
+    }
+}
+
+impl TryFrom<u8> for Format {
+    type Error = FormatError;
+    fn try_from(number: u8) -> Result<Self, FormatError> {
+        match number {
+            1 => Ok(Self::Flood),
+            2 => Ok(Self::Exact),
+            3 => Ok(Self::Ciphertext),
+            other => Err(FormatError(other)),
         }
     }
 }
