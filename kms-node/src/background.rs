@@ -2,10 +2,10 @@
 //!
 //! One thread of low priority does the computing, so that a decryption finds the cores free.
 
+use crate::decryptor::Decryptor;
 use crate::keystore::{Keystore, MaskNames, NodeIdentity};
 use crate::masks::MaskKeys;
 use crate::rounds::{CommitteeSeal, Counters, Driver, Hub};
-use crate::session::Sessions;
 use crate::setup::{Setup, SetupError};
 use crate::stock::{Ledger, Preprocessing, PreprocessingError, Preprocessor, Status, Stock};
 use crate::store::{Store, StoreError};
@@ -55,7 +55,7 @@ impl Background {
     }
 
     /// Starts the tasks that stay in touch, and the thread; it ends after [`Self::stop`].
-    pub(crate) fn start(self: &Arc<Self>, sessions: Sessions, tasks: &Tasks) -> std::io::Result<JoinHandle<()>> {
+    pub(crate) fn start(self: &Arc<Self>, sessions: Decryptor, tasks: &Tasks) -> std::io::Result<JoinHandle<()>> {
         let me = self.hub.me();
         for peer in self.hub.committee().parties().filter(|party| *party != me) {
             let (hub, transport) = (Arc::clone(&self.hub), Arc::clone(&self.parts.transport));
@@ -71,7 +71,7 @@ impl Background {
         tasks.spawn(async move { ledger.saw_or_log(peer, counters).await });
     }
 
-    fn work(&self, sessions: Sessions, runtime: Handle) {
+    fn work(&self, sessions: Decryptor, runtime: Handle) {
         if let Err(error) = rustix::process::nice(NICENESS) {
             tracing::warn!(%error, "background work keeps the priority of the process");
         }
@@ -99,13 +99,12 @@ impl Background {
             Err(error) => return self.failed(&error),
         };
         let names = self.parts.names;
-        let stock = Stock::new(
-            self.parts.store.clone(),
-            self.ledger.clone(),
-            Arc::clone(&self.hub),
-            (names.context, names.epoch),
-            &masks.keys,
-        );
+        let (store, hub) = (self.parts.store.clone(), Arc::clone(&self.hub));
+        let opened = Stock::open(store, self.ledger.clone(), hub, (names.context, names.epoch), &masks.keys);
+        let stock = match opened {
+            Ok(stock) => stock,
+            Err(error) => return self.failed(&error),
+        };
         let stock = self.stock.get_or_init(|| stock).clone();
         let (ledger, status, plan) = (self.ledger.clone(), self.status.clone(), self.plan);
         let busy = Box::new(move || sessions.computing());
@@ -142,6 +141,11 @@ impl Background {
     #[must_use]
     pub fn stock(&self) -> Option<&Stock> {
         self.stock.get()
+    }
+
+    /// Where the stock will be.
+    pub(crate) fn stock_cell(&self) -> Arc<OnceLock<Stock>> {
+        Arc::clone(&self.stock)
     }
 
     /// Items in stock and the target.

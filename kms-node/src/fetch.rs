@@ -9,7 +9,9 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use tkms_types::{FheType, KeyId};
-use tkms_wire::samples::{SampleList, digest};
+use tkms_wire::material::Format;
+use tkms_wire::samples::{SampleList, SamplesError, digest};
+use tkms_wire::switched::SwitchedList;
 use tokio::sync::Semaphore;
 use url::Url;
 
@@ -61,8 +63,58 @@ pub struct Samples {
 /// The newest lists, oldest first.
 #[derive(Default)]
 struct Cache {
-    lists: VecDeque<(B256, Arc<SampleList>)>,
+    lists: VecDeque<(B256, List)>,
     bytes: usize,
+}
+
+/// Samples of one ciphertext. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum List {
+    /// For `flood`.
+    Squashed(Arc<SampleList>),
+    /// For `exact`.
+    Switched(Arc<SwitchedList>),
+}
+
+impl List {
+    fn parse(format: Format, bytes: &[u8]) -> Result<Self, SamplesError> {
+        match format {
+            Format::Exact => SwitchedList::parse(bytes).map(Arc::new).map(Self::Switched),
+            Format::Flood | Format::Ciphertext => SampleList::parse(bytes).map(Arc::new).map(Self::Squashed),
+        }
+    }
+
+    fn names(&self) -> (KeyId, FheType) {
+        match self {
+            Self::Squashed(list) => (list.key_id, list.kind),
+            Self::Switched(list) => (list.key_id, list.kind),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Squashed(list) => SampleList::encoded_len(list.kind),
+            Self::Switched(list) => SwitchedList::encoded_len(list.kind),
+        }
+    }
+
+    /// Samples for `flood`.
+    #[must_use]
+    pub fn squashed(self) -> Option<Arc<SampleList>> {
+        match self {
+            Self::Squashed(list) => Some(list),
+            Self::Switched(_) => None,
+        }
+    }
+
+    /// Samples for `exact`.
+    #[must_use]
+    pub fn switched(self) -> Option<Arc<SwitchedList>> {
+        match self {
+            Self::Switched(list) => Some(list),
+            Self::Squashed(_) => None,
+        }
+    }
 }
 
 /// What a list must be.
@@ -74,6 +126,8 @@ pub struct Wanted {
     pub key: KeyId,
     /// Of which type.
     pub kind: FheType,
+    /// For which protocol.
+    pub format: Format,
 }
 
 impl Samples {
@@ -87,7 +141,7 @@ impl Samples {
     ///
     /// # Errors
     /// [`Refusal::MaterialUnavailable`], [`Refusal::DigestMismatch`], [`Refusal::SamplesMalformed`].
-    pub async fn get(&self, wanted: Wanted) -> Result<Arc<SampleList>, Refusal> {
+    pub async fn get(&self, wanted: Wanted) -> Result<List, Refusal> {
         if let Some(list) = self.cached(wanted) {
             return Ok(list);
         }
@@ -98,7 +152,7 @@ impl Samples {
         }
         let mut mismatch = None;
         for source in &self.sources {
-            let size = SampleList::encoded_len(wanted.kind);
+            let size = wanted.format.encoded_len(wanted.kind).unwrap_or_default();
             let bytes = match tokio::time::timeout(FETCH, source.get(wanted.digest, size)).await {
                 Ok(Ok(bytes)) => bytes,
                 Ok(Err(reason)) => {
@@ -113,8 +167,7 @@ impl Samples {
             let checked = tokio::task::spawn_blocking(move || check(&bytes, wanted)).await;
             match checked.map_err(|_| Refusal::Internal("a worker ended early"))? {
                 Checked::List(list) => {
-                    let list = Arc::new(list);
-                    self.keep(wanted, Arc::clone(&list));
+                    self.keep(wanted, list.clone());
                     return Ok(list);
                 }
                 Checked::Malformed(reason) => {
@@ -131,25 +184,25 @@ impl Samples {
         Err(mismatch.map_or(Refusal::MaterialUnavailable(digest), |store| Refusal::DigestMismatch { store, digest }))
     }
 
-    fn cached(&self, wanted: Wanted) -> Option<Arc<SampleList>> {
+    fn cached(&self, wanted: Wanted) -> Option<List> {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let found = cache.lists.iter().find(|(digest, _)| *digest == wanted.digest);
-        found.map(|(_, list)| Arc::clone(list)).filter(|list| list.kind == wanted.kind && list.key_id == wanted.key)
+        found.map(|(_, list)| list.clone()).filter(|list| list.names() == (wanted.key, wanted.kind))
     }
 
-    fn keep(&self, wanted: Wanted, list: Arc<SampleList>) {
+    fn keep(&self, wanted: Wanted, list: List) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.bytes += SampleList::encoded_len(wanted.kind);
+        cache.bytes += list.bytes();
         cache.lists.push_back((wanted.digest, list));
         while cache.bytes > SAMPLE_CACHE_BYTES {
             let Some((_, oldest)) = cache.lists.pop_front() else { break };
-            cache.bytes = cache.bytes.saturating_sub(SampleList::encoded_len(oldest.kind));
+            cache.bytes = cache.bytes.saturating_sub(oldest.bytes());
         }
     }
 }
 
 enum Checked {
-    List(SampleList),
+    List(List),
     OtherBytes,
     Malformed(String),
 }
@@ -158,10 +211,12 @@ fn check(bytes: &[u8], wanted: Wanted) -> Checked {
     if digest(bytes) != wanted.digest {
         return Checked::OtherBytes;
     }
-    match SampleList::parse(bytes) {
-        Ok(list) if list.key_id != wanted.key => Checked::Malformed(format!("it is under key {}", list.key_id)),
-        Ok(list) if list.kind != wanted.kind => Checked::Malformed(format!("it is of type {:?}", list.kind)),
-        Ok(list) => Checked::List(list),
+    match List::parse(wanted.format, bytes) {
+        Ok(list) => match list.names() {
+            (key, _) if key != wanted.key => Checked::Malformed(format!("it is under key {key}")),
+            (_, kind) if kind != wanted.kind => Checked::Malformed(format!("it is of type {kind:?}")),
+            _ => Checked::List(list),
+        },
         Err(error) => Checked::Malformed(error.to_string()),
     }
 }

@@ -59,7 +59,7 @@ impl Health {
     pub fn info(&self) -> InfoReply {
         let not_ready_reasons = self.not_ready();
         let bytes = |id: B256| Bytes::copy_from_slice(id.as_slice());
-        let sessions = self.engine.sessions();
+        let sessions = self.engine.decryptor();
         let (items, target) = self.background.level();
         let blamed = sessions.blames().into_iter().chain(self.background.hub().blames());
         let peers = self.transport.peers().into_iter().map(|peer| kms::PeerHealth {

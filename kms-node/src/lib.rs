@@ -8,12 +8,15 @@
 
 mod api;
 mod background;
+mod blames;
 pub mod clock;
 pub mod config;
 mod decrypt;
+pub mod decryptor;
 pub mod endpoints;
 pub mod engine;
 pub mod evidence;
+pub mod exact;
 pub mod fetch;
 pub mod health;
 pub mod hosts;

@@ -92,3 +92,21 @@ pub const MAX_LIFT: u64 = 1 << 20;
 pub const MAX_LIFTS: u32 = 16;
 /// How long a batch waits for decryptions that are being computed.
 pub const DECRYPTION_PAUSE: Duration = Duration::from_secs(2);
+/// Ciphertexts being decrypted by `exact` at once; further ones wait in order of acceptance.
+pub const EXACT_IN_FLIGHT: usize = 4096;
+/// Finished ciphertexts kept in memory for late shares.
+pub const EXACT_FINISHED: usize = 2048;
+/// Ciphertexts of one peer whose early messages are kept.
+pub const EXACT_EARLY: usize = 1024;
+/// Parts of early messages kept of one peer for one ciphertext.
+pub const EXACT_EARLY_PARTS: usize = 64;
+/// How often clocks of ciphertexts under `exact` are looked at.
+pub const EXACT_TICK: Duration = Duration::from_millis(20);
+/// Messages that come up within this time share a frame.
+pub const EXACT_GATHER: Duration = Duration::from_millis(1);
+/// How long an attempt without stock may take before it is given up.
+pub const ON_DEMAND_TIME: Duration = Duration::from_secs(3);
+/// How long the proposer of an attempt may be silent before the next one proposes.
+pub const PROPOSAL_TIME: Duration = Duration::from_secs(1);
+/// How long an attempt may take after its range was proposed, before the next one is.
+pub const STUCK_TIME: Duration = Duration::from_secs(10);

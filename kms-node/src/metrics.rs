@@ -34,6 +34,31 @@ pub const STOCK_ITEMS: &str = "tkms_node_stock_items";
 /// Old stores that were given up.
 pub const ROLLED_BACK: &str = "tkms_node_store_rolled_back_total";
 
+/// Ranges of stock that 2t + 1 nodes bound to a ciphertext and this node saw bound.
+pub const CERTIFICATES: &str = "tkms_node_exact_certificates_total";
+/// Ciphertexts under `exact` whose messages are shared, by attempt.
+pub const ATTEMPTS: &str = "tkms_node_exact_attempts_total";
+/// Attempts without stock, by what became of them.
+pub const ON_DEMAND: &str = "tkms_node_exact_on_demand_total";
+/// Votes that were asked for and not cast.
+pub const VOTES_REFUSED: &str = "tkms_node_exact_votes_refused_total";
+
+pub(crate) fn certificate() {
+    metrics::counter!(CERTIFICATES).increment(1);
+}
+
+pub(crate) fn attempt(number: u32) {
+    metrics::counter!(ATTEMPTS, "attempt" => number.to_string()).increment(1);
+}
+
+pub(crate) fn on_demand(outcome: &'static str) {
+    metrics::counter!(ON_DEMAND, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn vote_refused() {
+    metrics::counter!(VOTES_REFUSED).increment(1);
+}
+
 pub(crate) fn stock_batch(outcome: &'static str) {
     metrics::counter!(STOCK_BATCHES, "outcome" => outcome).increment(1);
 }

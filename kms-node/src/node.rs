@@ -4,8 +4,10 @@ use crate::api::Api;
 use crate::background::{self, Background};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::decryptor::Decryptor;
 use crate::endpoints::Endpoints;
 use crate::engine::{self, Engine, Witnesses};
+use crate::exact::{self, Exact};
 use crate::fetch::{ObjectSource, Samples};
 use crate::health::Health;
 use crate::hosts::Hosts;
@@ -17,8 +19,10 @@ use crate::masks::MaskKeys;
 use crate::ops::{self, Ops};
 use crate::peer::PeerDesk;
 use crate::respond::Responder;
+use crate::rounds::CommitteeSeal;
 use crate::session::{self, Sessions};
 use crate::startup::{self, StartError};
+use crate::stock::Stock;
 use crate::store::{Store, StoreError};
 use crate::tasks::{self, Tasks};
 use crate::transport::{MtlsTransport, Names, PeerTls, Transport, TransportError};
@@ -26,9 +30,11 @@ use alloy_primitives::Address;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tkms_mpc::exact::{ExactKey, Width};
+use tkms_types::transcript::Protocol;
 use tkms_types::{Cluster, Committee, limits};
 use tkms_wire::kms::kms_server::KmsServer;
 use tokio::sync::{Semaphore, watch};
@@ -137,6 +143,10 @@ impl Node {
         let (mtls, transport) = open_transport(&config, &cluster, &identity, hooks.transport).await?;
         let tasks = Arc::new(Tasks::default());
         let background = open_background(&config, &cluster, &identity, (&store, &transport)).await?;
+        let samples = Arc::new(Samples::new(match hooks.objects {
+            Some(objects) => objects,
+            None => stores(&config)?,
+        }));
         let parts = session::Parts {
             me: config.party,
             committee,
@@ -146,11 +156,14 @@ impl Node {
             store: store.clone(),
             clock: Arc::clone(&hooks.clock),
         };
-        let sessions = Sessions::new(parts, Arc::clone(&tasks));
-        let samples = Samples::new(match hooks.objects {
-            Some(objects) => objects,
-            None => stores(&config)?,
-        });
+        let decryptor = match cluster.protocol() {
+            Protocol::Flood => Decryptor::Flood(Sessions::new(parts, Arc::clone(&tasks))),
+            Protocol::Exact => {
+                let seal = CommitteeSeal::new(identity.signing_key().clone(), &cluster);
+                let shared = (background.stock_cell(), Arc::clone(&samples), seal);
+                Decryptor::Exact(open_exact(&cluster, parts, shared, &tasks))
+            }
+        };
         let journal = Journal::new(store.clone(), identity.signing_key().clone());
         let cluster_hash = cluster.hash().map_err(StartError::from)?;
         let engine = Engine::new(engine::Parts {
@@ -160,7 +173,7 @@ impl Node {
             witnesses: Witnesses::new(endpoints),
             hosts: Hosts::load(store.clone(), cluster_hash)?,
             samples,
-            sessions,
+            decryptor,
             responder: responder(&config, &cluster, committee, &identity),
             journal: journal.clone(),
             store: store.clone(),
@@ -240,8 +253,9 @@ impl Opened {
             Arc::clone(&background),
             Arc::clone(&tasks),
         );
-        tasks.spawn(desk.run());
-        let sessions = engine.sessions().clone();
+        tasks.spawn(Arc::clone(&desk).run());
+        tasks.spawn(desk.look_for_strangers());
+        let decryptor = engine.decryptor().clone();
         let health = Health {
             party,
             committee,
@@ -258,7 +272,7 @@ impl Opened {
         let ops = serve_ops(&config, Ops { health: Arc::clone(&health), metrics }, (&tasks, stopped)).await?;
         let addresses = Addresses { api, peer: mtls.listening(), ops };
         // Last: a start that fails leaves no thread behind
-        let thread = background.start(sessions, &tasks).map_err(|_| NodeError::Ended)?;
+        let thread = background.start(decryptor, &tasks).map_err(|_| NodeError::Ended)?;
         tracing::info!(%party, %signer, cluster = %cluster_hash, ?addresses, "node started");
         Ok(Node { addresses, health, journal, stop, tasks, transport: mtls, background, thread })
     }
@@ -283,6 +297,21 @@ async fn open_background(
         plan: config.preprocessing,
     };
     Ok(Background::open(parts).await?)
+}
+
+/// Decryption by `exact`.
+fn open_exact(
+    cluster: &Cluster,
+    parts: session::Parts,
+    (stock, samples, seal): (Arc<OnceLock<Stock>>, Arc<Samples>, CommitteeSeal),
+    tasks: &Arc<Tasks>,
+) -> Exact {
+    let session::Parts { me, committee, key, masks, transport, store, clock } = parts;
+    let Cluster { context, epoch, key: material, .. } = cluster;
+    let names = exact::Names { me, committee, context: *context, epoch: *epoch, key: material.id };
+    let key = ExactKey::new(&key, Width::PRODUCTION);
+    let tasks = Arc::clone(tasks);
+    Exact::new(exact::Parts { names, key, masks, stock, samples, transport, store, clock, seal, tasks })
 }
 
 /// The real transport, and what the node sees of it.

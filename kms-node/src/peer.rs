@@ -3,7 +3,7 @@
 use crate::background::Background;
 use crate::engine::{Engine, Progress, Source};
 use crate::limiter::RateLimiter;
-use crate::limits::PULLS_PER_SECOND;
+use crate::limits::{BEFORE_PULLING, PULLS_PER_SECOND};
 use crate::request::Request;
 use crate::setup::rejoin::shared_with;
 use crate::tasks::Tasks;
@@ -11,7 +11,7 @@ use crate::transport::{Event, Inbound, Transport};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use tkms_types::transcript::{Protocol, session_id};
+use tkms_types::transcript::session_id;
 use tkms_types::{Cluster, PartyId, SessionId};
 
 /// Answers peers until the transport stops.
@@ -40,7 +40,7 @@ impl PeerDesk {
 
     pub(crate) async fn run(self: Arc<Self>) {
         while let Some(Inbound { from, event }) = self.transport.recv().await {
-            let sessions = self.engine.sessions();
+            let sessions = self.engine.decryptor();
             // A peer that no longer waits for the answer has lost nothing
             match event {
                 Event::Message(message, answer) => {
@@ -77,6 +77,16 @@ impl PeerDesk {
         }
     }
 
+    /// Looks for sessions of peers that no request is known for, until cancelled.
+    pub(crate) async fn look_for_strangers(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(BEFORE_PULLING / 2).await;
+            for (from, session) in self.engine.decryptor().strangers() {
+                self.take_over(from, session);
+            }
+        }
+    }
+
     /// Asks a peer for the request behind its session, and judges it by this node's whole policy.
     fn take_over(self: &Arc<Self>, from: PartyId, session: SessionId) {
         let fresh = self.pulling().insert((from, session));
@@ -102,7 +112,8 @@ impl PeerDesk {
         let (request, _) =
             Request::public(pulled.ok_or("the peer has no request for it")?).map_err(|refusal| refusal.to_string())?;
         let Cluster { context, epoch, key, .. } = &*self.cluster;
-        let of = |digest| session_id(Protocol::Flood, *context, *epoch, key.id, digest, 0);
+        let protocol = self.cluster.protocol();
+        let of = |digest| session_id(protocol, *context, *epoch, key.id, digest, 0);
         if !request.materials.iter().any(|material| of(material.digest) == session) {
             return Err("the peer's request does not contain this session".to_owned());
         }

@@ -7,13 +7,14 @@ use alloy_primitives::{B256, Bytes};
 use k256::ecdsa::SigningKey;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tkms_mpc::decrypt::MaskedShares;
+use tkms_mpc::ring::Gr128;
 use tkms_types::typed_data::{public_answer_digest, user_answer_digest, user_link};
 use tkms_types::{Committee, FheType, GatewayDomain, Handle, PartyId, Plaintext, SessionId, UserRequest};
 use tkms_wire::answer::{PublicAnswer, UserAnswer, envelope_digest};
 use tkms_wire::seal::{Item, Recipient, Sender, seal};
 use tkms_wire::signature::{SIGNATURE_BYTES, sign};
 use tkms_wire::user_payload::{Body, UserKey};
+use zeroize::Zeroizing;
 
 type SessionOf = BTreeMap<Handle, SessionId>;
 
@@ -58,12 +59,12 @@ impl Responder {
         &self,
         admitted: &Admitted,
         request: &UserRequest,
-        shares: BTreeMap<Handle, MaskedShares>,
+        shares: BTreeMap<Handle, Zeroizing<Vec<Gr128>>>,
         sessions: &SessionOf,
     ) -> Result<UserAnswer, Refusal> {
         let body = |handle: Handle, _| {
             let share = shares.get(&handle).ok_or(Refusal::Internal("a share is missing"))?;
-            Ok(Body::Threshold(share.user_share().iter().map(|element| *element.coefficients()).collect()))
+            Ok(Body::Threshold(share.iter().map(|element| *element.coefficients()).collect()))
         };
         self.seal(admitted, request, sessions, body).await
     }

@@ -23,7 +23,7 @@ mod on_demand;
 mod rounding;
 mod stock;
 
-pub use alloc::{AllocationError, Certificate, Ledger, Range, TooFewVotes};
+pub use alloc::{AllocationError, Certificate, Ledger, Range, TooFewVotes, ballot_digest};
 pub use bounds::{ExactBoundError, ExactBounds, Masks, Width};
 pub use from_stock::{FromStock, Masked};
 pub use key::{ExactKey, Switched, SwitchedError};

@@ -30,3 +30,5 @@ pub(crate) const EXACT_MASK: &str = "tkms/exact/mask/v1";
 pub(crate) const EXACT_BITS: &str = "tkms/exact/bits/v1";
 /// Binding of a range of stock to one exact session.
 pub(crate) const EXACT_ALLOCATION: &str = "tkms/exact/alloc/v1";
+/// What a party signs when it binds ranges of stock to sessions.
+pub(crate) const EXACT_BALLOT: &str = "tkms/exact/ballot/v1";

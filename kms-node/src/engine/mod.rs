@@ -12,6 +12,7 @@ pub use permit::Source;
 pub(crate) use permit::{Permit, Witnesses};
 
 use crate::clock::Clock;
+use crate::decryptor::Decryptor;
 use crate::fetch::Samples;
 use crate::hosts::Hosts;
 use crate::journal::Journal;
@@ -22,7 +23,6 @@ use crate::policy::{self, Admitted, View};
 use crate::refusal::Refusal;
 use crate::request::{Ask, Request};
 use crate::respond::Responder;
-use crate::session::Sessions;
 use crate::store::Store;
 use crate::tasks::Tasks;
 use alloy_primitives::{Address, B256};
@@ -70,8 +70,8 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) witnesses: Witnesses,
     pub(crate) hosts: Hosts,
-    pub(crate) samples: Samples,
-    pub(crate) sessions: Sessions,
+    pub(crate) samples: Arc<Samples>,
+    pub(crate) decryptor: Decryptor,
     pub(crate) responder: Responder,
     pub(crate) journal: Journal,
     pub(crate) store: Store,
@@ -157,10 +157,10 @@ impl Engine {
         self.lock().len()
     }
 
-    /// The sessions.
+    /// The protocol in force.
     #[must_use]
-    pub fn sessions(&self) -> &Sessions {
-        &self.parts.sessions
+    pub fn decryptor(&self) -> &Decryptor {
+        &self.parts.decryptor
     }
 
     /// State of the cluster's key here. A key that was never moved by hand is in use: the cluster file names it.

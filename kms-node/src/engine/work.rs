@@ -1,6 +1,8 @@
 //! After policy: checks 18 to 23, the sessions and the answer.
 
 use super::{Engine, Job, Permit, Progress, unreadable};
+use crate::decryptor::Decryptor;
+use crate::exact::Target;
 use crate::fetch::Wanted;
 use crate::journal::{AnchorRecord, Entry, FactRecord, MaterialRecord, Subject};
 use crate::limits::{CIPHERTEXT_WAIT, POLL};
@@ -18,12 +20,21 @@ use prost::Message as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
-use tkms_types::transcript::{self, Protocol};
+use tkms_mpc::ring::Gr128;
+use tkms_types::transcript;
 use tkms_types::{Handle, HostChain, PartyId, SessionId};
 use tkms_wire::kms::{self, State, reply};
 use tkms_wire::material::Format;
+use tkms_wire::switched::SwitchedList;
+use zeroize::Zeroizing;
 
+/// With the session; under `exact` that of attempt 0.
 type ByHandle = BTreeMap<Handle, (Attested, SessionId)>;
+/// The session it belongs to, and our share.
+type UserShare = (SessionId, Zeroizing<Vec<Gr128>>);
+
+/// Fetched lists are of the format that was asked for.
+const WRONG_LIST: Refusal = Refusal::Internal("samples of the other protocol");
 
 impl Engine {
     /// Checks 18 to 23, then the answer.
@@ -46,20 +57,25 @@ impl Engine {
         Ok(outcome)
     }
 
+    /// Of the bytes that the protocol in force decrypts.
+    fn format(&self) -> Format {
+        self.parts.cluster.protocol().into()
+    }
+
     fn wanted(&self, attested: &Attested) -> Wanted {
-        Wanted { digest: attested.digest, key: self.parts.cluster.key.id, kind: attested.kind }
+        Wanted { digest: attested.digest, key: self.parts.cluster.key.id, kind: attested.kind, format: self.format() }
     }
 
     /// Checks 18 to 21.
     async fn materials(&self, job: &Job, host: &HostChain) -> Result<ByHandle, Refusal> {
-        let attested = provenance::attested(&job.request, &job.admitted, host)?;
+        let attested = provenance::attested(&job.request, &job.admitted, host, self.format())?;
         self.pin(host, &attested).await?;
         try_join_all(attested.values().map(|material| self.fetch(job, material))).await?;
         self.still_permitted(&job.permit, host.chain_id)?;
         let session = |attested: Attested| {
             let cluster = &self.parts.cluster;
             let (context, epoch, key) = (cluster.context, cluster.epoch, cluster.key.id);
-            let session = transcript::session_id(Protocol::Flood, context, epoch, key, attested.digest, 0);
+            let session = transcript::session_id(cluster.protocol(), context, epoch, key, attested.digest, 0);
             (attested, session)
         };
         Ok(attested.into_iter().map(|(handle, attested)| (handle, session(attested))).collect())
@@ -71,7 +87,7 @@ impl Engine {
         // The name of a row in this node's own table; nobody else ever sees or signs it
         let name = |material: &Attested| {
             let named = [host.host_id(), material.handle.0, key.bytes(), material.profile];
-            let row = keccak256([named.concat().as_slice(), &[u8::from(Format::Flood)]].concat());
+            let row = keccak256([named.concat().as_slice(), &[u8::from(self.format())]].concat());
             (row, material.digest)
         };
         let pins: Vec<_> = attested.values().map(name).collect();
@@ -98,18 +114,29 @@ impl Engine {
         }
     }
 
-    /// The local work of a session, when its turn comes. It may have waited long, so the permission is looked at again.
+    /// The local work of a session of `flood`, when its turn comes. It may have waited long, so the permission is looked
+    /// at again.
     fn make(&self, job: &Job, attested: &Attested, session: SessionId) -> Make {
         let (engine, wanted) = (self.clone(), self.wanted(attested));
         let (permit, chain_id) = (Arc::clone(&job.permit), job.admitted.chain_id);
         Box::new(move || {
             async move {
-                let list = engine.parts.samples.get(wanted).await?;
+                let list = engine.parts.samples.get(wanted).await?.squashed().ok_or(WRONG_LIST)?;
                 engine.still_permitted(&permit, chain_id)?;
-                engine.parts.sessions.local_shares(session, list).await
+                match &engine.parts.decryptor {
+                    Decryptor::Flood(sessions) => sessions.local_shares(session, list).await,
+                    Decryptor::Exact(_) => Err(WRONG_LIST),
+                }
             }
             .boxed()
         })
+    }
+
+    /// The samples of a ciphertext under `exact`.
+    async fn target(&self, attested: &Attested, base: SessionId) -> Result<(Target, Arc<SwitchedList>), Refusal> {
+        let wanted = self.wanted(attested);
+        let list = self.parts.samples.get(wanted).await?.switched().ok_or(WRONG_LIST)?;
+        Ok((Target { base, wanted }, list))
     }
 
     /// Opens every ciphertext. `request`: what a peer that missed a session is told, by handle.
@@ -120,11 +147,34 @@ impl Engine {
         request: impl Fn(Handle) -> Result<kms::PublicDecryptRequest, Refusal>,
     ) -> Result<BTreeMap<Handle, Arc<Opened>>, Refusal> {
         let open = async |(handle, (attested, session)): (&Handle, &(Attested, SessionId))| {
-            let make = self.make(job, attested, *session);
-            let opened = self.parts.sessions.open(*session, request(*handle)?, make).await?;
+            let request = request(*handle)?;
+            let opened = match &self.parts.decryptor {
+                Decryptor::Flood(sessions) => {
+                    sessions.open(*session, request, self.make(job, attested, *session)).await?
+                }
+                Decryptor::Exact(exact) => {
+                    let (target, list) = self.target(attested, *session).await?;
+                    exact.open(target, list, request).await?
+                }
+            };
             Ok::<_, Refusal>((*handle, opened))
         };
         Ok(try_join_all(by_handle.iter().map(open)).await?.into_iter().collect())
+    }
+
+    /// Our share of a ciphertext for a user, and the session it belongs to.
+    async fn share(&self, job: &Job, attested: &Attested, session: SessionId) -> Result<UserShare, Refusal> {
+        match &self.parts.decryptor {
+            Decryptor::Flood(_) => {
+                let masked = (self.make(job, attested, session))().await?;
+                Ok((session, Zeroizing::new(masked.user_share().to_vec())))
+            }
+            Decryptor::Exact(exact) => {
+                let (target, list) = self.target(attested, session).await?;
+                let (session, shares) = exact.share(target, list).await?;
+                Ok((session, shares.user_share()))
+            }
+        }
     }
 
     async fn answer_public(&self, job: &Job, by_handle: &ByHandle) -> Result<(reply::Outcome, Vec<PartyId>), Refusal> {
@@ -140,16 +190,16 @@ impl Engine {
 
     async fn answer_user(&self, job: &Job, by_handle: &ByHandle) -> Result<(reply::Outcome, Vec<PartyId>), Refusal> {
         let Ask::User(request) = &job.request.ask else { return Err(Refusal::Internal("not a user's request")) };
-        let sessions = by_handle.iter().map(|(handle, (_, session))| (*handle, *session)).collect();
         let sealed = if self.parts.responder.alone() {
+            let sessions = by_handle.iter().map(|(handle, (_, session))| (*handle, *session)).collect();
             let opened = self.open_all(job, by_handle, |_| Ok(kms::PublicDecryptRequest::default())).await?;
             self.parts.responder.user_alone(&job.admitted, request, &opened, &sessions).await?
         } else {
             let share = async |(handle, (attested, session)): (&Handle, &(Attested, SessionId))| {
-                let shares = (self.make(job, attested, *session))().await?;
-                Ok::<_, Refusal>((*handle, shares))
+                let (session, share) = self.share(job, attested, *session).await?;
+                Ok::<_, Refusal>(((*handle, session), (*handle, share)))
             };
-            let shares = try_join_all(by_handle.iter().map(share)).await?.into_iter().collect();
+            let (sessions, shares) = try_join_all(by_handle.iter().map(share)).await?.into_iter().unzip();
             self.parts.responder.user(&job.admitted, request, shares, &sessions).await?
         };
         Ok((reply::Outcome::UserAnswer((&sealed).into()), Vec::new()))

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use tkms_types::typed_data::recover;
 use tkms_types::{FheType, Handle, HostChain};
 use tkms_wire::material::{Format, Material, material_digest};
-use tkms_wire::samples::SampleList;
 
 /// The bytes of one handle, attested by a quorum.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +24,8 @@ pub struct Attested {
     pub signers: u64,
 }
 
-/// Checks 18 and 19 but for the pins, which the node's store keeps: one entry per distinct handle.
+/// Checks 18 and 19 but for the pins, which the node's store keeps: one entry per distinct handle, of the bytes that
+/// the protocol in force decrypts.
 ///
 /// # Errors
 /// [`Refusal`] naming the handle.
@@ -33,13 +33,14 @@ pub fn attested(
     request: &Request,
     admitted: &Admitted,
     host: &HostChain,
+    format: Format,
 ) -> Result<BTreeMap<Handle, Attested>, Refusal> {
     let mut found = BTreeMap::new();
     for (handle, kind) in &admitted.handles {
         if found.contains_key(handle) {
             continue;
         }
-        let named = |material: &&Material| material.handle == *handle && material.format == Format::Flood;
+        let named = |material: &&Material| material.handle == *handle && material.format == format;
         let material = request.materials.iter().find(named).ok_or(Refusal::MaterialMissing(*handle))?;
         found.insert(*handle, judge(material, *kind, host)?);
     }
@@ -56,7 +57,7 @@ fn judge(material: &Material, kind: FheType, host: &HostChain) -> Result<Atteste
     if found < needed {
         return Err(Refusal::MaterialQuorum { handle, found, needed });
     }
-    let expected = SampleList::encoded_len(kind) as u64;
+    let expected = material.format.encoded_len(kind).unwrap_or_default() as u64;
     if material.size != expected {
         return Err(Refusal::MaterialSize { handle, kind, found: material.size, expected });
     }

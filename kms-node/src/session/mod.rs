@@ -10,9 +10,9 @@ mod run;
 
 pub use run::Make;
 
+use crate::blames::Blames;
 use crate::clock::Clock;
 use crate::decrypt;
-use crate::limits::BLAMES;
 use crate::masks::MaskKeys;
 use crate::refusal::Refusal;
 use crate::store::{Store, StoreError};
@@ -21,7 +21,7 @@ use crate::transport::{PeerMessage, Transport};
 use bytes::Bytes;
 use early::EarlyMessages;
 use prost::Message as _;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -75,7 +75,7 @@ struct Inner {
     cores: Arc<Semaphore>,
     core_count: usize,
     computed: AtomicU64,
-    blames: Mutex<VecDeque<Blame>>,
+    blames: Blames,
     tasks: Arc<Tasks>,
 }
 
@@ -108,7 +108,7 @@ impl Sessions {
             cores: Arc::new(Semaphore::new(cores)),
             core_count: cores,
             computed: AtomicU64::new(0),
-            blames: Mutex::new(VecDeque::new()),
+            blames: Blames::default(),
             tasks,
         }))
     }
@@ -232,7 +232,7 @@ impl Sessions {
     /// The newest blames.
     #[must_use]
     pub fn blames(&self) -> Vec<Blame> {
-        self.0.blames.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.0.blames.newest()
     }
 }
 
@@ -248,16 +248,5 @@ impl Inner {
             tracing::error!(%session, %error, "sessions cannot be read");
             None
         })
-    }
-
-    /// Says it once, with the culprit, and keeps it for `Info`.
-    fn blame(&self, blame: Blame, fault: &tkms_mpc::fault::Fault) {
-        tracing::warn!(culprit = %fault.culprit, session = %blame.session, %fault, "peer departed from the protocol");
-        crate::metrics::fault(fault.culprit);
-        let mut blames = self.blames.lock().unwrap_or_else(PoisonError::into_inner);
-        if blames.len() >= BLAMES {
-            blames.pop_front();
-        }
-        blames.push_back(blame);
     }
 }

@@ -93,7 +93,7 @@ impl Inner {
         for fault in step.faults {
             let blame = Blame { party: fault.culprit, step: format!("{:?}", fault.step), session };
             running.blamed.push(blame.clone());
-            self.blame(blame, &fault);
+            self.blames.note(blame, &fault);
         }
         let Some(opened) = step.output else { return };
         let ended = match opened.digits() {

@@ -180,9 +180,10 @@ impl Preprocessor {
     fn wanted(&self, peers: &BTreeMap<PartyId, Stand>) -> Result<bool, PreprocessingError> {
         let stock: u64 = self.stock.batches()?.iter().map(|(_, left)| u64::from(*left)).sum();
         crate::metrics::stock_items(stock);
-        let target = u64::from(self.plan.items);
+        let (target, free) = (u64::from(self.plan.items), self.stock.free());
         let asks = |stand: &Stand| stand.wish.as_ref().is_some_and(|wish| wish.kind == Kind::Exact);
-        let wanted = stock < target || (stock < 2 * target && peers.values().any(asks));
+        // by the shortest lane: items of a proposer that is away are no use to the others
+        let wanted = stock < 2 * target && (free < target || peers.values().any(asks));
         let missing = self.driver.hub.committee().size() - 1 - peers.len();
         self.status.say(match (wanted, missing) {
             (false, _) => "ready",

@@ -7,7 +7,7 @@
 //! Integers little-endian. The key is the batch's (from the mask keys, by a KDF); the nonce is chunk and generation,
 //! which grows with every rewriting, so no nonce meets two plaintexts. What stands before the ciphertext is authenticated.
 
-use super::exact::ITEM_BYTES;
+use super::items::ITEM_BYTES;
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use zeroize::Zeroizing;

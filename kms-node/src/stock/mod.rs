@@ -4,32 +4,39 @@
 //! committee decides, never the order in which one node happens to need them.
 
 mod background;
+mod books;
 mod chunk;
-mod exact;
+mod items;
 mod ledger;
 mod plan;
+mod rows;
+mod shares;
 mod status;
 pub(crate) mod tables;
 mod trust;
 
 pub use background::{Finished, PreprocessingError, Preprocessor};
+pub use books::{BindError, Claim};
 pub use chunk::CHUNK_ITEMS;
-pub use exact::{BITS, ExactItems, ITEM_BYTES};
+pub use items::{BITS, ExactItems, ITEM_BYTES};
 pub use ledger::Ledger;
 pub use plan::{PlanError, Preprocessing};
+pub use shares::EndedSession;
 pub use status::Status;
 pub use trust::{Trust, judge};
 
 use crate::rounds::{Counters, Hub};
 use crate::store::{Store, StoreError};
+use books::Books;
 use chunk::Chunk;
 use ledger::count_taken;
 use redb::{ReadableTable as _, WriteTransaction};
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use rows::{Rows, joined};
 use std::ops::Range;
-use std::sync::Arc;
-use tables::{BATCHES, CHUNKS};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tables::{BALLOTS, BATCHES, CHUNKS, SHARES};
+use tkms_mpc::exact::{self, Certificate, Width};
+use tkms_mpc::fault::Owner;
 use tkms_mpc::prss::PrssKeys;
 use tkms_types::transcript::{Transcript, tags};
 use tkms_types::{ContextId, EpochId, SessionId};
@@ -48,8 +55,9 @@ struct Inner {
     hub: Arc<Hub>,
     context: ContextId,
     epoch: EpochId,
-    /// Keys of batches on disk come from it.
+    /// Keys of what is on disk come from it.
     root: Zeroizing<[u8; 32]>,
+    books: Mutex<Books>,
 }
 
 /// Items that are not given.
@@ -80,17 +88,53 @@ pub enum TakeError {
     /// A row does not open.
     #[error("batch {0} is damaged on disk")]
     Damaged(u64),
+    /// Items that do not fit the certificate.
+    #[error(transparent)]
+    Exact(#[from] exact::ExactError),
     /// The disk.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Stock {
-    /// The stock of the ledger's epoch.
-    #[must_use]
-    pub fn new(store: Store, ledger: Ledger, hub: Arc<Hub>, names: (ContextId, EpochId), keys: &PrssKeys) -> Self {
+    /// The stock of the ledger's epoch, with the votes on it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open(
+        store: Store,
+        ledger: Ledger,
+        hub: Arc<Hub>,
+        names: (ContextId, EpochId),
+        keys: &PrssKeys,
+    ) -> Result<Self, StoreError> {
         let root = Zeroizing::new(blake3::derive_key(tags::STOCK, &keys.to_secret_bytes()));
-        Self(Arc::new(Inner { store, ledger, hub, context: names.0, epoch: names.1, root }))
+        let mut books = Books::new(hub.me(), hub.committee(), names);
+        store.read(|tx| {
+            for row in tx.open_table(BATCHES)?.iter()? {
+                let (number, row) = row?;
+                books.open(number.value(), row.value().1);
+            }
+            for row in tx.open_table(BALLOTS)?.iter()? {
+                let (place, vote) = row?;
+                let ((batch, from), (to, session)) = (place.value(), vote.value());
+                let range = exact::Range { batch: books.id(batch), from, to };
+                if let Err(error) = books.restore(&range, SessionId(session.into())) {
+                    tracing::error!(batch, from, to, %error, "two votes on disk contradict each other");
+                }
+            }
+            Ok(())
+        })?;
+        let books = Mutex::new(books);
+        Ok(Self(Arc::new(Inner { store, ledger, hub, context: names.0, epoch: names.1, root, books })))
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.0.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sealer(&self) -> shares::Sealer<'_> {
+        shares::Sealer { root: &self.0.root, names: (self.0.context, self.0.epoch) }
     }
 
     fn batch_key(&self, batch: u64, session: &[u8; 32]) -> Zeroizing<[u8; 32]> {
@@ -123,7 +167,147 @@ impl Stock {
             tx.open_table(BATCHES)?.insert(batch, (&session.0.0, count, count))?;
             Ok(())
         });
-        written.await
+        written.await?;
+        self.books().open(batch, count);
+        Ok(())
+    }
+
+    /// Whether this node could propose so many items now.
+    #[must_use]
+    pub fn has(&self, items: u32) -> bool {
+        self.trust() == Trust::Confirmed && self.books().has(items)
+    }
+
+    /// Whether some party could propose so many items.
+    #[must_use]
+    pub fn serves(&self, items: u32) -> bool {
+        self.books().serves(items)
+    }
+
+    /// Items that can be bound before some lane is used up, times the number of lanes.
+    #[must_use]
+    pub fn free(&self) -> u64 {
+        self.books().free()
+    }
+
+    /// Votes on ranges, one session each; they are on disk when this returns, in one transaction. A vote that is asked for
+    /// again is the same one.
+    ///
+    /// # Errors
+    /// [`StoreError`]: none of them may be sent then. [`BindError`] for a single one.
+    pub async fn vote(
+        &self,
+        claims: Vec<(SessionId, Claim)>,
+    ) -> Result<Vec<Result<exact::Range, BindError>>, StoreError> {
+        let trust = self.trust();
+        if trust != Trust::Confirmed {
+            return Ok(claims.iter().map(|_| Err(BindError::Distrusted(trust))).collect());
+        }
+        let mut rows = Vec::new();
+        let votes = {
+            let mut books = self.books();
+            let mut vote = |(session, claim): (SessionId, Claim)| {
+                let (range, fresh) = books.bind(session, claim)?;
+                if fresh {
+                    rows.push((range.batch.number, range.from, range.to, session));
+                }
+                Ok(range)
+            };
+            claims.into_iter().map(&mut vote).collect()
+        };
+        if rows.is_empty() {
+            return Ok(votes);
+        }
+        let own = self.0.store.write(move |tx| {
+            let mut table = tx.open_table(BALLOTS)?;
+            let mut items = 0;
+            for (batch, from, to, session) in rows {
+                table.insert((batch, from), (to, &session.0.0))?;
+                items += u64::from(to - from);
+            }
+            count_taken(tx, items)
+        });
+        self.counted(own.await?);
+        Ok(votes)
+    }
+
+    fn counted(&self, own: Counters) {
+        self.0.ledger.note(own);
+        self.0.hub.tell(|stand| stand.own = stand.own.highest(own));
+    }
+
+    /// The items of a certified range. They stay on disk until [`Self::end`]: whoever comes back from a crash in between
+    /// says the same again, since no other session gets a certificate for them.
+    ///
+    /// # Errors
+    /// [`TakeError`].
+    pub fn items(&self, certificate: &Certificate, owner: Owner) -> Result<exact::Items, TakeError> {
+        let trust = self.trust();
+        if trust != Trust::Confirmed {
+            return Err(TakeError::Distrusted(trust));
+        }
+        let exact::Range { batch, from, to } = *certificate.range();
+        let found = self.0.store.read(|tx| {
+            let row = tx.open_table(BATCHES)?.get(batch.number)?.map(|row| (*row.value().0, row.value().1));
+            let Some((session, count)) = row else { return Ok(Err(TakeError::NoBatch(batch.number))) };
+            let chunks = tx.open_table(CHUNKS)?;
+            let row = |number| Ok(chunks.get((batch.number, number))?.map(|row| row.value().to_vec()));
+            let rows = Rows { batch: batch.number, count, key: self.batch_key(batch.number, &session) };
+            Ok(rows.take(from..to, row)?.map(|(items, _)| items))
+        })??;
+        Ok(exact::Items::new(owner, Width::PRODUCTION, certificate, &found.0)?)
+    }
+
+    /// Sessions have ended: their shares are kept and their items erased, in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end(&self, ended: &[EndedSession]) -> Result<(), StoreError> {
+        let row = |ended: &EndedSession| Some((ended.base, ended.attempt, self.sealer().seal(ended)?));
+        let rows: Vec<_> = ended.iter().filter_map(row).collect();
+        let ranges = joined(ended.iter().filter_map(|ended| ended.range).collect());
+        let stock = self.clone();
+        let gone = self.0.store.write(move |tx| {
+            {
+                let mut table = tx.open_table(SHARES)?;
+                for (base, attempt, row) in &rows {
+                    table.insert((&base.0.0, *attempt), row.as_slice())?;
+                }
+            }
+            let mut gone = Vec::new();
+            for (batch, range) in ranges {
+                match stock.take_in(tx, batch, range.clone())? {
+                    Ok((_, true)) => gone.push(batch),
+                    Ok((_, false)) => {}
+                    Err(error) => tracing::error!(batch, ?range, %error, "used items are not erased"),
+                }
+            }
+            Ok(gone)
+        });
+        for batch in gone.await? {
+            self.books().close(batch);
+        }
+        Ok(())
+    }
+
+    /// What the attempts of a ciphertext left with this node.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn ended(&self, base: SessionId) -> Result<Vec<EndedSession>, StoreError> {
+        self.0.store.read(|tx| {
+            let table = tx.open_table(SHARES)?;
+            let mut found = Vec::new();
+            for row in table.range((&base.0.0, 0)..=(&base.0.0, u32::MAX))? {
+                let (place, row) = row?;
+                let attempt = place.value().1;
+                match self.sealer().open(base, attempt, row.value()) {
+                    Some(ended) => found.push(ended),
+                    None => tracing::error!(session = %base, attempt, "stored shares are damaged"),
+                }
+            }
+            Ok(found)
+        })
     }
 
     /// Takes items by name, once: they are erased on disk when this returns.
@@ -136,70 +320,62 @@ impl Stock {
             return Err(TakeError::Distrusted(trust));
         }
         let stock = self.clone();
+        let items = u64::from(range.end.saturating_sub(range.start));
         // An error of the taking must not undo what shares its transaction, so it is a value there
-        let taken = self.0.store.write(move |tx| stock.take_in(tx, batch, range)).await?;
-        let (items, own) = taken?;
-        self.0.ledger.note(own);
-        self.0.hub.tell(|stand| stand.own = stand.own.highest(own));
+        let taken = self.0.store.write(move |tx| {
+            match stock.take_in(tx, batch, range)? {
+                Ok(taken) => Ok(Ok((taken, count_taken(tx, items)?))),
+                Err(error) => Ok(Err(error)),
+            }
+        });
+        let ((items, gone), own) = taken.await??;
+        if gone {
+            self.books().close(batch);
+        }
+        self.counted(own);
         Ok(items)
     }
 
+    /// Takes items, and says whether they were the last of their batch.
     fn take_in(
         &self,
         tx: &WriteTransaction,
         batch: u64,
         range: Range<u32>,
-    ) -> Result<Result<(ExactItems, Counters), TakeError>, StoreError> {
+    ) -> Result<Result<(ExactItems, bool), TakeError>, StoreError> {
         let mut batches = tx.open_table(BATCHES)?;
         let row = batches.get(batch)?.map(|row| {
             let (session, items, left) = row.value();
             (*session, items, left)
         });
         let Some((session, count, left)) = row else { return Ok(Err(TakeError::NoBatch(batch))) };
-        if range.is_empty() || range.end > count || range.len() > TAKE_ITEMS as usize {
-            return Ok(Err(TakeError::Range { range, items: count }));
-        }
-        let key = self.batch_key(batch, &session);
         let mut chunks = tx.open_table(CHUNKS)?;
-        let mut opened = BTreeMap::new();
-        let mut items = ExactItems(Zeroizing::new(Vec::with_capacity(range.len())));
+        let rows = Rows { batch, count, key: self.batch_key(batch, &session) };
         let taken = range.len() as u32;
-        for index in range {
-            let (number, item) = (index / CHUNK_ITEMS as u32, index as usize % CHUNK_ITEMS);
-            let chunk = match opened.entry(number) {
-                Entry::Occupied(chunk) => chunk.into_mut(),
-                Entry::Vacant(place) => {
-                    // an emptied chunk has no row
-                    let Some(row) = chunks.get((batch, number))? else {
-                        return Ok(Err(TakeError::Taken { batch, index }));
-                    };
-                    let Some(chunk) = Chunk::open(number, row.value(), &key) else {
-                        return Ok(Err(TakeError::Damaged(batch)));
-                    };
-                    place.insert(chunk)
-                }
-            };
-            let Some(item) = chunk.take(item) else { return Ok(Err(TakeError::Taken { batch, index })) };
-            items.push_secret_bytes(item.as_slice());
-        }
+        let row = |number| Ok(chunks.get((batch, number))?.map(|row| row.value().to_vec()));
+        let (items, opened) = match rows.take(range, row)? {
+            Ok(taken) => taken,
+            Err(error) => return Ok(Err(error)),
+        };
         let rewritten = opened.into_iter().map(|(number, chunk)| {
-            let row = if chunk.is_empty() { Some(None) } else { chunk.rewritten().seal(&key).map(Some) };
+            let row = if chunk.is_empty() { Some(None) } else { chunk.rewritten().seal(&rows.key).map(Some) };
             row.map(|row| (number, row))
         });
-        let Some(rows) = rewritten.collect::<Option<Vec<_>>>() else { return Ok(Err(TakeError::Damaged(batch))) };
-        for (number, row) in rows {
+        let Some(rewritten) = rewritten.collect::<Option<Vec<_>>>() else { return Ok(Err(TakeError::Damaged(batch))) };
+        for (number, row) in rewritten {
             match row {
                 None => drop(chunks.remove((batch, number))?),
                 Some(row) => drop(chunks.insert((batch, number), row.as_slice())?),
             }
         }
-        if left == taken {
+        let gone = left == taken;
+        if gone {
             batches.remove(batch)?;
+            tx.open_table(BALLOTS)?.retain_in((batch, 0)..=(batch, u32::MAX), |_, _| false)?;
         } else {
             batches.insert(batch, (&session, count, left - taken))?;
         }
-        let own = count_taken(tx, u64::from(taken))?;
-        Ok(Ok((items, own)))
+        Ok(Ok((items, gone)))
     }
 
     /// Batches in stock: number, and items left.
@@ -221,6 +397,7 @@ impl Stock {
     /// # Errors
     /// [`StoreError`].
     pub async fn resynchronise(&self, seen: Counters) -> Result<(), StoreError> {
+        self.books().close_all();
         self.0.store.write(tables::clear_items).await?;
         self.0.ledger.raise(seen).await
     }

@@ -1,7 +1,7 @@
 //! How much is preprocessed, and how fast. Batch size has to be the same at every node of a committee: nodes that differ
 //! begin nothing together.
 
-use super::exact::BITS;
+use super::items::BITS;
 use serde::Deserialize;
 use std::time::Duration;
 use tkms_mpc::preprocessing::MAX_ITEMS;

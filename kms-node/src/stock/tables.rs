@@ -14,6 +14,10 @@ pub(super) const STANDING: TableDefinition<&str, (u32, bool)> = TableDefinition:
 pub(super) const BATCHES: TableDefinition<u64, (&[u8; 32], u32, u32)> = TableDefinition::new("stock-batches");
 /// By batch and chunk: see `super::chunk`.
 pub(super) const CHUNKS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("stock-chunks");
+/// Our votes, by batch and first item: one past the last, session. For ever, or until the batch is gone.
+pub(super) const BALLOTS: TableDefinition<(u64, u32), (u32, &[u8; 32])> = TableDefinition::new("exact-ballots");
+/// Sessions of `exact` that ended, by base session and attempt: see `super::shares`.
+pub(super) const SHARES: TableDefinition<(&[u8; 32], u32), &[u8]> = TableDefinition::new("exact-shares");
 
 /// Makes them, so that readers find every table.
 pub(crate) fn create(tx: &WriteTransaction) -> Result<(), StoreError> {
@@ -23,6 +27,8 @@ pub(crate) fn create(tx: &WriteTransaction) -> Result<(), StoreError> {
     tx.open_table(STANDING)?;
     tx.open_table(BATCHES)?;
     tx.open_table(CHUNKS)?;
+    tx.open_table(BALLOTS)?;
+    tx.open_table(SHARES)?;
     Ok(())
 }
 
@@ -32,15 +38,18 @@ pub(super) fn clear(tx: &WriteTransaction) -> Result<(), StoreError> {
     tx.delete_table(COUNTERS)?;
     tx.delete_table(SEEN)?;
     tx.delete_table(STANDING)?;
+    tx.delete_table(SHARES)?;
     clear_items(tx)?;
     create(tx)
 }
 
-/// Erases the items.
+/// Erases the items, and the votes on them.
 pub(super) fn clear_items(tx: &WriteTransaction) -> Result<(), StoreError> {
     tx.delete_table(BATCHES)?;
     tx.delete_table(CHUNKS)?;
+    tx.delete_table(BALLOTS)?;
     tx.open_table(BATCHES)?;
     tx.open_table(CHUNKS)?;
+    tx.open_table(BALLOTS)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Four nodes over real TLS: right answers with a liar, a dead node, late nodes and restarts; nothing computed twice.
 
+use crate::common::bent::bent;
 use crate::common::cluster::{World, code, pending, unix_now, user_address, words};
 use crate::common::evidence::attested;
 use crate::common::{DAPP, handle, permit, public_ciphertext, public_request, signing_key, user_request};
@@ -7,32 +8,27 @@ use alloy_primitives::U256;
 use merkle_acl::Grant;
 use rand::SeedableRng as _;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 use tkms_kms_node::request::Ask;
-use tkms_kms_node::rounds::Stand;
-use tkms_kms_node::transport::{
-    Event, Inbound, PeerMessage, PeerState, RoundFrame, SharedKeys, Transport, TransportError,
-};
+use tkms_kms_node::transport::PeerMessage;
 use tkms_mpc::ring::Gr128;
 use tkms_mpc::user::combine_user_shares;
 use tkms_types::typed_data::{public_answer_digest, recover, user_answer_digest, user_link};
-use tkms_types::{Committee, FheType, Handle, MinFinality, PartyId, Plaintext, RequestId, SessionId};
+use tkms_types::{Committee, FheType, Handle, MinFinality, PartyId, Plaintext, RequestId};
 use tkms_wire::answer::{PublicAnswer, UserAnswer, envelope_digest};
-use tkms_wire::kms::{self, Reply, State, reply};
+use tkms_wire::kms::{Reply, State, reply};
 use tkms_wire::material::Material;
 use tkms_wire::seal::{Expected, open};
 use tkms_wire::user_payload::{Body, UserKeyPair};
-use tokio::sync::oneshot;
 
-const WAIT: Duration = Duration::from_secs(20);
-const SHORT: Duration = Duration::from_millis(300);
+pub const WAIT: Duration = Duration::from_secs(20);
+pub const SHORT: Duration = Duration::from_millis(300);
 
-async fn public(world: &World, number: u8, kind: FheType, value: u64) -> (Handle, Material) {
+pub async fn public(world: &World, number: u8, kind: FheType, value: u64) -> (Handle, Material) {
     public_ciphertext(world, handle(number, kind), value).await
 }
 
-async fn ask(world: &World, party: usize, (handle, material): &(Handle, Material)) -> Reply {
+pub async fn ask(world: &World, party: usize, (handle, material): &(Handle, Material)) -> Reply {
     world.ask_public(party, &[*handle], std::slice::from_ref(material), WAIT).await
 }
 
@@ -69,63 +65,18 @@ async fn four_nodes_answer_alike_and_compute_once() {
     }
 }
 
-/// Sends random elements instead of shares, also to whoever asks.
-struct Liar(Arc<dyn Transport>);
-
-fn lie(mut message: PeerMessage) -> PeerMessage {
+/// Random elements instead of shares.
+fn lie(mut message: PeerMessage) -> Option<PeerMessage> {
     let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(5);
     message.body = (0..message.body.len() / Gr128::BYTES).flat_map(|_| Gr128::random(&mut rng).to_le_bytes()).collect();
-    message
-}
-
-#[tonic::async_trait]
-impl Transport for Liar {
-    fn send(&self, to: PartyId, message: PeerMessage) -> Result<(), TransportError> {
-        self.0.send(to, lie(message))
-    }
-
-    async fn recv(&self) -> Option<Inbound> {
-        let Inbound { from, event } = self.0.recv().await?;
-        let Event::WantsMessage(session, answer) = event else { return Some(Inbound { from, event }) };
-        let (ours, found) = oneshot::channel::<Option<PeerMessage>>();
-        tokio::spawn(async move { answer.send(found.await.unwrap_or_default().map(lie)) });
-        Some(Inbound { from, event: Event::WantsMessage(session, ours) })
-    }
-
-    async fn pull_request(
-        &self,
-        from: PartyId,
-        session: SessionId,
-    ) -> Result<Option<kms::PublicDecryptRequest>, TransportError> {
-        self.0.pull_request(from, session).await
-    }
-
-    async fn pull_message(&self, from: PartyId, session: SessionId) -> Result<Option<PeerMessage>, TransportError> {
-        self.0.pull_message(from, session).await
-    }
-
-    fn speak(&self, to: PartyId, frame: RoundFrame) -> Result<(), TransportError> {
-        self.0.speak(to, frame)
-    }
-
-    async fn meet(&self, to: PartyId, stand: Stand) -> Result<Stand, TransportError> {
-        self.0.meet(to, stand).await
-    }
-
-    async fn pull_mask_keys(&self, from: PartyId, setup: SessionId) -> Result<Option<SharedKeys>, TransportError> {
-        self.0.pull_mask_keys(from, setup).await
-    }
-
-    fn peers(&self) -> Vec<PeerState> {
-        self.0.peers()
-    }
+    Some(message)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_node_that_sends_random_shares_is_named_by_all_and_changes_nothing() {
     let mut world = World::new(4);
     world.start(1..=3).await;
-    world.start_with(4, Some(Box::new(|real| Arc::new(Liar(real))))).await;
+    world.start_with(4, Some(bent(lie))).await;
     let ciphertext = public(&world, 1, FheType::Uint8, 0xa7).await;
     let replies = futures::future::join_all((1..=4).map(|party| ask(&world, party, &ciphertext))).await;
     assert!(replies.iter().all(|reply| words(reply) == [U256::from(0xa7)]));
@@ -236,7 +187,7 @@ async fn swapped_bytes_are_refused_by_name_of_the_store_and_nothing_is_computed(
 }
 
 /// Opens every answer as the user and combines the shares.
-fn combine(world: &World, keys: &UserKeyPair, handles: &[Handle], replies: &[(usize, Reply)]) -> Vec<U256> {
+pub fn combine(world: &World, keys: &UserKeyPair, handles: &[Handle], replies: &[(usize, Reply)]) -> Vec<U256> {
     let committee = Committee::new(world.cluster.committee.len()).unwrap();
     let raw: Vec<_> = handles.iter().map(|handle| handle.0).collect();
     let public_key = keys.public().to_bytes();
@@ -274,7 +225,7 @@ fn combine(world: &World, keys: &UserKeyPair, handles: &[Handle], replies: &[(us
 }
 
 /// A ciphertext of a user's, through the dApp.
-async fn private(world: &World, number: u8, kind: FheType, value: u64) -> (Handle, Material) {
+pub async fn private(world: &World, number: u8, kind: FheType, value: u64) -> (Handle, Material) {
     let handle = handle(number, kind);
     let material = world.ciphertext(handle, value).await;
     for account in [user_address(), DAPP] {

@@ -6,6 +6,7 @@ mod anchors;
 mod anvil;
 mod cluster;
 mod common;
+mod exact;
 mod facts;
 mod policy;
 mod setup;

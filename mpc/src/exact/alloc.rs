@@ -46,6 +46,13 @@ impl Range {
     }
 }
 
+/// What a party signs when it binds ranges to sessions, many at once: one signature for all that is in flight.
+#[must_use]
+pub fn ballot_digest(votes: &[(Range, SessionId)]) -> [u8; 32] {
+    let hash = Transcript::new(tags::EXACT_BALLOT);
+    hash.list(votes, |hash, (range, session)| hash.word(range.digest(session))).finish().0
+}
+
 /// One party's votes on the ranges of one batch: one session for every item, for ever. The caller stores a vote before it
 /// is sent, and feeds the stored ones to [`Ledger::bind`] after a restart.
 #[derive(Debug)]
@@ -54,6 +61,8 @@ pub struct Ledger {
     items: u32,
     /// By first item: one past the last, and the session.
     bound: BTreeMap<u32, (u32, SessionId)>,
+    /// First item of each session's range.
+    sessions: BTreeMap<SessionId, u32>,
 }
 
 /// A vote that is refused.
@@ -95,7 +104,21 @@ impl Ledger {
     /// Nothing bound yet.
     #[must_use]
     pub const fn new(batch: BatchId, items: u32) -> Self {
-        Self { batch, items, bound: BTreeMap::new() }
+        Self { batch, items, bound: BTreeMap::new(), sessions: BTreeMap::new() }
+    }
+
+    /// The range that a session has in this batch.
+    #[must_use]
+    pub fn of(&self, session: &SessionId) -> Option<Range> {
+        let from = *self.sessions.get(session)?;
+        let (to, _) = *self.bound.get(&from)?;
+        Some(Range { batch: self.batch, from, to })
+    }
+
+    /// One past the last bound item among those of a part of the batch; its first item if none is bound.
+    #[must_use]
+    pub fn end_in(&self, part: std::ops::Range<u32>) -> u32 {
+        self.bound.range(part.clone()).next_back().map_or(part.start, |(_, (to, _))| *to)
     }
 
     /// Binds a range to a session. The same vote again is no other vote.
@@ -119,10 +142,11 @@ impl Ledger {
         {
             return Err(AllocationError::Bound { item: from.max(*first) });
         }
-        if let Some((from, _)) = self.bound.iter().find(|(_, (_, bound))| *bound == session) {
+        if let Some(from) = self.sessions.get(&session) {
             return Err(AllocationError::Session { from: *from });
         }
         self.bound.insert(from, (to, session));
+        self.sessions.insert(session, from);
         Ok(())
     }
 }

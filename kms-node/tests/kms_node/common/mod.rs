@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+pub mod bent;
 pub mod chain;
 pub mod cluster;
 pub mod evidence;

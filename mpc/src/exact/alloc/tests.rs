@@ -39,6 +39,30 @@ fn a_session_has_one_range() {
 }
 
 #[test]
+fn a_ballot_names_every_range_its_session_and_their_number() {
+    let votes = [(range(0, 5), session(1)), (range(5, 9), session(2))];
+    let digest = ballot_digest(&votes);
+    let others = [
+        vec![votes[1], votes[0]],
+        vec![votes[0]],
+        vec![votes[0], (range(5, 9), session(3))],
+        vec![votes[0], (range(5, 10), session(2))],
+        vec![votes[0], votes[1], votes[1]],
+    ];
+    assert!(others.iter().all(|other| ballot_digest(other) != digest));
+}
+
+#[test]
+fn a_ledger_knows_the_range_of_a_session_and_how_far_a_part_is_used() {
+    let mut ledger = Ledger::new(batch(1), 100);
+    assert_eq!((ledger.of(&session(1)), ledger.end_in(50..100)), (None, 50));
+    ledger.bind(&range(50, 60), session(1)).unwrap();
+    ledger.bind(&range(0, 10), session(2)).unwrap();
+    assert_eq!(ledger.of(&session(1)), Some(range(50, 60)));
+    assert_eq!((ledger.end_in(0..50), ledger.end_in(50..100)), (10, 60));
+}
+
+#[test]
 fn ranges_outside_of_the_batch_are_refused() {
     let mut ledger = Ledger::new(batch(1), 100);
     for (from, to) in [(0, 0), (5, 4), (90, 101), (u32::MAX, u32::MAX), (u32::MAX, 0)] {

@@ -1,0 +1,125 @@
+//! Parts of ciphertexts that no request is known for yet: bounded per peer in number and time.
+
+use super::codec::{Ballot, Vote, Word};
+use crate::limits::{BEFORE_PULLING, EXACT_EARLY, EXACT_EARLY_PARTS};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+use tkms_types::limits::EARLY_TIME;
+use tkms_types::{PartyId, SessionId};
+
+/// What a peer said. The votes' signatures were checked.
+pub(super) enum Heard {
+    Vote(Arc<Ballot>, Vote),
+    Word(Word),
+}
+
+impl Heard {
+    pub const fn attempt(&self) -> u32 {
+        match self {
+            Self::Vote(_, vote) => vote.attempt,
+            Self::Word(word) => word.attempt,
+        }
+    }
+}
+
+struct Kept {
+    since: Instant,
+    /// Whether somebody has been told about it.
+    noticed: bool,
+    parts: Vec<Heard>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Early {
+    by_peer: BTreeMap<PartyId, BTreeMap<SessionId, Kept>>,
+}
+
+impl Early {
+    /// Keeps a part; a peer that brings too many ciphertexts loses the oldest.
+    pub fn keep(&mut self, from: PartyId, base: SessionId, heard: Heard, now: Instant) {
+        let sessions = self.by_peer.entry(from).or_default();
+        if !sessions.contains_key(&base) && sessions.len() >= EXACT_EARLY {
+            let oldest = sessions.iter().min_by_key(|(_, kept)| kept.since).map(|(base, _)| *base);
+            oldest.and_then(|base| sessions.remove(&base));
+        }
+        let fresh = || Kept { since: now, noticed: false, parts: Vec::new() };
+        let kept = sessions.entry(base).or_insert_with(fresh);
+        if kept.parts.len() < EXACT_EARLY_PARTS {
+            kept.parts.push(heard);
+        }
+    }
+
+    /// Takes what every peer said of a ciphertext.
+    pub fn take(&mut self, base: SessionId) -> Vec<(PartyId, Heard)> {
+        let of = |(party, sessions): (&PartyId, &mut BTreeMap<SessionId, Kept>)| {
+            let parts = sessions.remove(&base).map(|kept| kept.parts).unwrap_or_default();
+            let party = *party;
+            parts.into_iter().map(move |part| (party, part))
+        };
+        self.by_peer.iter_mut().flat_map(of).collect()
+    }
+
+    /// Ciphertexts that have waited for a request for a while, each once, with the attempts that were heard of.
+    pub fn strangers(&mut self, now: Instant) -> Vec<(PartyId, SessionId, Vec<u32>)> {
+        let mut strangers = Vec::new();
+        for (party, sessions) in &mut self.by_peer {
+            sessions.retain(|_, kept| now.saturating_duration_since(kept.since) < EARLY_TIME);
+            for (base, kept) in sessions {
+                if !kept.noticed && now.saturating_duration_since(kept.since) >= BEFORE_PULLING {
+                    kept.noticed = true;
+                    strangers.push((*party, *base, kept.parts.iter().map(Heard::attempt).collect()));
+                }
+            }
+        }
+        strangers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::codec::What;
+    use super::*;
+    use alloy_primitives::B256;
+    use std::time::Duration;
+
+    fn base(number: u64) -> SessionId {
+        SessionId(B256::left_padding_from(&number.to_be_bytes()))
+    }
+
+    fn party(number: u8) -> PartyId {
+        PartyId::new(number).unwrap()
+    }
+
+    fn word(number: u64, attempt: u32) -> Heard {
+        Heard::Word(Word { base: base(number), attempt, what: What::Masked, elements: Vec::new() })
+    }
+
+    #[test]
+    fn a_peer_can_fill_only_its_own_part_and_the_newest_stay() {
+        let (mut early, now) = (Early::default(), Instant::now());
+        early.keep(party(2), base(0), word(0, 1), now);
+        for number in 0..2 * EXACT_EARLY as u64 {
+            early.keep(party(1), base(number), word(number, 1), now + Duration::from_micros(number));
+        }
+        assert_eq!(early.by_peer[&party(1)].len(), EXACT_EARLY);
+        assert_eq!(early.take(base(0)).len(), 1, "of party 2 only");
+        assert_eq!(early.take(base(2 * EXACT_EARLY as u64 - 1)).len(), 1);
+        for _ in 0..2 * EXACT_EARLY_PARTS {
+            early.keep(party(3), base(5), word(5, 1), now);
+        }
+        assert_eq!(early.by_peer[&party(3)][&base(5)].parts.len(), EXACT_EARLY_PARTS);
+    }
+
+    #[test]
+    fn a_stranger_is_told_of_once_and_goes_in_the_end() {
+        let (mut early, now) = (Early::default(), Instant::now());
+        early.keep(party(1), base(1), word(1, 3), now);
+        assert!(early.strangers(now).is_empty(), "its request may be on the way");
+        assert_eq!(early.strangers(now + BEFORE_PULLING), [(party(1), base(1), vec![3])]);
+        assert!(early.strangers(now + BEFORE_PULLING).is_empty());
+        assert!(early.strangers(now + EARLY_TIME).is_empty());
+        assert!(early.take(base(1)).is_empty());
+    }
+}

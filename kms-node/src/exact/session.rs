@@ -1,0 +1,546 @@
+//! One ciphertext under `exact`: its attempts, from votes to the answer. Pure but for the stock, which it reads.
+
+use super::attempt::{Attempt, Machine};
+use super::codec::{Ballot, Part, Vote, What, Word, write_elements};
+use super::{Names, Queues};
+use crate::limits::{BEFORE_PULLING, LONGEST_BACKOFF, ON_DEMAND_TIME, PROPOSAL_TIME, STUCK_TIME};
+use crate::session::Opened;
+use crate::stock::{BindError, Claim, EndedSession, Stock, TakeError};
+use alloy_primitives::B256;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tkms_mpc::exact::{
+    Ending, ExactKey, FromStock, Masked, MessageShares, OnDemand, OnDemandMsg, Reveal, Revealed, Switched, Width,
+};
+use tkms_mpc::fault::{Fault, Owner};
+use tkms_mpc::machine::{Machine as _, Step};
+use tkms_mpc::prss::PrssKeys;
+use tkms_mpc::ring::Gr16;
+use tkms_types::{FheType, PartyId, SessionId};
+use tkms_wire::answer::Blame;
+use tkms_wire::kms;
+use tkms_wire::switched::{DIMENSION, SwitchedList};
+use tokio::sync::watch;
+
+/// What a session works with.
+pub(super) struct Desk<'a> {
+    pub names: &'a Names,
+    pub key: &'a ExactKey,
+    pub prss: &'a PrssKeys,
+    pub stock: &'a Stock,
+    pub now: Instant,
+}
+
+impl Desk<'_> {
+    fn owner(&self) -> Owner {
+        self.key.owner()
+    }
+}
+
+/// See the module.
+pub(super) struct Session {
+    pub base: SessionId,
+    pub digest: B256,
+    pub kind: FheType,
+    /// Until the messages are shared. A later attempt fetches it again.
+    pub list: Option<Arc<SwitchedList>>,
+    /// The public request that our policy accepted, if any: without one nothing is opened.
+    pub request: Option<kms::PublicDecryptRequest>,
+    attempts: BTreeMap<u32, Attempt>,
+    /// Shares of the messages, of the first attempt that had them.
+    pub shares: watch::Sender<Option<(u32, Arc<MessageShares>)>>,
+    /// The messages.
+    pub opened: watch::Sender<Option<Arc<Opened>>>,
+    blamed: Vec<Blame>,
+    /// Since when a range could have been proposed.
+    waits: Instant,
+    pull_at: Instant,
+    ask_at: Instant,
+    fetch_at: Instant,
+    pause: Duration,
+    pub finished: Option<Instant>,
+}
+
+impl Session {
+    pub fn new(base: SessionId, digest: B256, kind: FheType, now: Instant) -> Self {
+        Self {
+            base,
+            digest,
+            kind,
+            list: None,
+            request: None,
+            attempts: BTreeMap::new(),
+            shares: watch::Sender::new(None),
+            opened: watch::Sender::new(None),
+            blamed: Vec::new(),
+            waits: now,
+            pull_at: now + BEFORE_PULLING,
+            ask_at: now + BEFORE_PULLING,
+            fetch_at: now,
+            pause: BEFORE_PULLING,
+            finished: None,
+        }
+    }
+
+    /// What an earlier run of the node left of it.
+    pub fn restore(&mut self, ended: EndedSession) {
+        let attempt = self.attempts.entry(ended.attempt).or_default();
+        attempt.claimed = true;
+        attempt.masked_own = super::codec::read_elements(&ended.masked);
+        attempt.range = ended.range;
+        attempt.shares = Some(Arc::clone(&ended.shares));
+        self.shares.send_replace(Some((ended.attempt, ended.shares)));
+    }
+
+    fn blocks(&self) -> u32 {
+        // at most 64
+        self.kind.squashed_blocks() as u32
+    }
+
+    /// Whether it has what it was asked for.
+    pub fn is_done(&self) -> bool {
+        match self.request {
+            Some(_) => self.opened.borrow().is_some(),
+            None => self.shares.borrow().is_some(),
+        }
+    }
+
+    /// Whether somebody still waits for it here.
+    pub fn is_watched(&self) -> bool {
+        self.shares.receiver_count() + self.opened.receiver_count() > 0
+    }
+
+    /// Whether every peer's shares were heard, in some attempt.
+    pub fn is_complete(&self, desk: &Desk<'_>) -> bool {
+        let peers = desk.names.committee.size() - 1;
+        self.attempts.values().any(|attempt| {
+            let revealed = self.request.is_none() || attempt.revealed_heard.len() >= peers;
+            attempt.shares.is_some() && attempt.masked_heard.len() >= peers && revealed
+        })
+    }
+
+    /// A peer opens it in public, and we know no public request for it.
+    pub fn lacks_request(&mut self, now: Instant) -> Option<PartyId> {
+        if self.request.is_some() || now < self.ask_at {
+            return None;
+        }
+        let found = self.attempts.values().find_map(|attempt| attempt.revealed.keys().next().copied());
+        if found.is_some() {
+            self.ask_at = now + LONGEST_BACKOFF;
+        }
+        found
+    }
+
+    /// A certified attempt cannot begin for want of the samples.
+    pub fn lacks_list(&mut self, desk: &Desk<'_>) -> bool {
+        if self.list.is_some() || desk.now < self.fetch_at {
+            return false;
+        }
+        let waits = |(number, attempt): (&u32, &Attempt)| {
+            attempt.is_idle() && attempt.certificate(desk.names.committee, self.id(desk.names, *number)).is_some()
+        };
+        let lacks = self.attempts.iter().any(waits);
+        if lacks {
+            self.fetch_at = desk.now + LONGEST_BACKOFF;
+        }
+        lacks
+    }
+
+    fn id(&self, names: &Names, attempt: u32) -> SessionId {
+        if attempt == 0 { self.base } else { names.session(self.digest, attempt) }
+    }
+
+    /// Our policy accepts a request for it.
+    pub fn accept(
+        &mut self,
+        desk: &Desk<'_>,
+        list: Arc<SwitchedList>,
+        request: Option<kms::PublicDecryptRequest>,
+        queues: &mut Queues,
+    ) {
+        self.request = self.request.take().or(request);
+        self.list.get_or_insert(list);
+        for number in self.attempts.keys().copied().collect::<Vec<_>>() {
+            self.advance(desk, number, queues);
+            self.reveal(desk, number, queues);
+        }
+        if self.is_done() {
+            self.list = None;
+        }
+    }
+
+    /// A vote whose signature was checked.
+    pub fn hear_vote(&mut self, desk: &Desk<'_>, ballot: &Arc<Ballot>, vote: &Vote, queues: &mut Queues) {
+        let number = vote.attempt;
+        let sized = vote.from.checked_add(self.blocks()) == Some(vote.to);
+        if !(1..=desk.names.attempts()).contains(&number) || !sized {
+            tracing::debug!(session = %self.base, voter = %ballot.voter, ?vote, "a vote for nothing that could be");
+            return;
+        }
+        let range = desk.names.range(vote);
+        let attempt = self.attempts.entry(number).or_default();
+        attempt.votes.entry(ballot.voter).or_insert_with(|| (range, Arc::clone(ballot)));
+        let proposer = desk.names.proposer(self.base, number);
+        if ballot.voter == desk.names.me {
+            attempt.claimed = true;
+        } else if ballot.voter == proposer && !attempt.claimed {
+            attempt.claimed = true;
+            let claim = Claim::Of { proposer, batch: vote.batch, from: vote.from, to: vote.to };
+            queues.claims.push((self.base, number, claim));
+        }
+        self.advance(desk, number, queues);
+    }
+
+    /// Our vote was not cast.
+    pub fn refused(&mut self, number: u32, error: &BindError) {
+        let retry = matches!(error, BindError::Empty(_) | BindError::Distrusted(_));
+        if let Some(attempt) = self.attempts.get_mut(&number)
+            && retry
+        {
+            attempt.claimed = false;
+        }
+    }
+
+    /// A message of a peer.
+    pub fn hear_word(&mut self, desk: &Desk<'_>, from: PartyId, word: Word, queues: &mut Queues) {
+        let number = word.attempt;
+        if number > desk.names.attempts() {
+            return;
+        }
+        let attempt = self.attempts.entry(number).or_default();
+        match word.what {
+            What::Bits => {
+                match &mut attempt.machine {
+                    Some(Machine::OnDemand(machine)) => {
+                        let step = machine.receive(from, OnDemandMsg::Bits(word.elements));
+                        self.demanded(desk, step, queues);
+                    }
+                    _ => {
+                        attempt.bits.entry(from).or_insert(word.elements);
+                        self.begin_on_demand(desk, queues);
+                    }
+                };
+            }
+            What::Masked => {
+                attempt.masked_heard.insert(from);
+                match &mut attempt.machine {
+                    Some(Machine::FromStock(machine)) => {
+                        let step = machine.receive(from, Masked(word.elements));
+                        self.masked(desk, number, step, queues);
+                    }
+                    Some(Machine::OnDemand(machine)) => {
+                        let step = machine.receive(from, OnDemandMsg::Masked(word.elements));
+                        self.demanded(desk, step, queues);
+                    }
+                    None => drop(attempt.masked.entry(from).or_insert(word.elements)),
+                }
+            }
+            What::Revealed => {
+                attempt.revealed_heard.insert(from);
+                match &mut attempt.reveal {
+                    Some(machine) => {
+                        let step = machine.receive(from, Revealed(word.elements));
+                        self.revealed(desk, number, step, queues);
+                    }
+                    None => {
+                        attempt.revealed.entry(from).or_insert(word.elements);
+                        self.listen(desk, number, queues);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins an attempt as soon as its range is certified.
+    fn advance(&mut self, desk: &Desk<'_>, number: u32, queues: &mut Queues) {
+        let id = self.id(desk.names, number);
+        let (Some(attempt), Some(list)) = (self.attempts.get_mut(&number), self.list.clone()) else { return };
+        if !attempt.is_idle() {
+            return;
+        }
+        let Some(certificate) = attempt.certificate(desk.names.committee, id) else { return };
+        crate::metrics::certificate();
+        let items = match desk.stock.items(&certificate, desk.owner()) {
+            Ok(items) => items,
+            // asked again when the peers have spoken
+            Err(TakeError::Distrusted(_)) => return,
+            Err(error) => {
+                tracing::warn!(session = %id, %error, "no part in this attempt");
+                attempt.lost = true;
+                return;
+            }
+        };
+        let samples = Switched::new(Width::PRODUCTION, DIMENSION as usize, &list.words);
+        let started = samples.ok().and_then(|samples| FromStock::start(desk.key, &samples, items, desk.prss).ok());
+        let Some((machine, mut step)) = started else {
+            tracing::error!(session = %id, "samples, key and items do not fit together");
+            attempt.lost = true;
+            return;
+        };
+        queues.computed += 1;
+        attempt.range = Some(*certificate.range());
+        attempt.masked_own = step.send.pop().map(|outgoing| outgoing.msg.0).unwrap_or_default();
+        let word = Word { base: self.base, attempt: number, what: What::Masked, elements: attempt.masked_own.clone() };
+        queues.send.push(Part::Word(word));
+        attempt.machine = Some(Machine::FromStock(machine));
+        let early = std::mem::take(&mut attempt.masked);
+        self.masked(desk, number, step, queues);
+        for (from, elements) in early {
+            let word = Word { base: self.base, attempt: number, what: What::Masked, elements };
+            self.hear_word(desk, from, word, queues);
+        }
+    }
+
+    fn masked(&mut self, desk: &Desk<'_>, number: u32, step: Step<Masked, MessageShares>, queues: &mut Queues) {
+        self.blame(desk, number, step.faults, queues);
+        if let Some(shares) = step.output {
+            self.end(desk, number, shares, queues);
+        }
+    }
+
+    /// The variant without stock, attempt 0.
+    pub fn begin_on_demand(&mut self, desk: &Desk<'_>, queues: &mut Queues) {
+        let Some(list) = self.list.clone() else { return };
+        let attempt = self.attempts.entry(0).or_default();
+        if !attempt.is_idle() {
+            return;
+        }
+        let samples = Switched::new(Width::PRODUCTION, DIMENSION as usize, &list.words);
+        let started = samples.ok().and_then(|samples| OnDemand::start(desk.key, &samples, &self.base, desk.prss).ok());
+        let Some((machine, step)) = started else {
+            tracing::error!(session = %self.base, "samples and key do not fit together");
+            attempt.lost = true;
+            return;
+        };
+        queues.computed += 1;
+        crate::metrics::on_demand("begun");
+        attempt.deadline = Some(desk.now + ON_DEMAND_TIME);
+        attempt.machine = Some(Machine::OnDemand(machine));
+        let (bits, masked) = (std::mem::take(&mut attempt.bits), std::mem::take(&mut attempt.masked));
+        self.demanded(desk, step, queues);
+        for (what, early) in [(What::Bits, bits), (What::Masked, masked)] {
+            for (from, elements) in early {
+                self.hear_word(desk, from, Word { base: self.base, attempt: 0, what, elements }, queues);
+            }
+        }
+    }
+
+    fn demanded(&mut self, desk: &Desk<'_>, step: Step<OnDemandMsg, Ending>, queues: &mut Queues) {
+        let Some(attempt) = self.attempts.get_mut(&0) else { return };
+        for outgoing in step.send {
+            let (what, elements) = match outgoing.msg {
+                OnDemandMsg::Bits(elements) => (What::Bits, elements),
+                OnDemandMsg::Masked(elements) => (What::Masked, elements),
+            };
+            match what {
+                What::Bits => attempt.bits_own = elements.clone(),
+                _ => attempt.masked_own = elements.clone(),
+            }
+            queues.send.push(Part::Word(Word { base: self.base, attempt: 0, what, elements }));
+        }
+        self.blame(desk, 0, step.faults, queues);
+        match step.output {
+            Some(Ending::Shares(shares)) => {
+                crate::metrics::on_demand("ended");
+                self.end(desk, 0, shares, queues);
+            }
+            Some(Ending::FallBack(reason)) => {
+                tracing::info!(session = %self.base, ?reason, "falls back to stock");
+                crate::metrics::on_demand("fell back");
+                if let Some(attempt) = self.attempts.get_mut(&0) {
+                    // says nothing more in this session
+                    (attempt.lost, attempt.machine) = (true, None);
+                }
+                self.waits = desk.now;
+            }
+            None => {}
+        }
+    }
+
+    /// The messages are shared: to disk, to who waits, and on to the answer.
+    fn end(&mut self, desk: &Desk<'_>, number: u32, shares: MessageShares, queues: &mut Queues) {
+        let shares = Arc::new(shares);
+        let Some(attempt) = self.attempts.get_mut(&number) else { return };
+        attempt.shares = Some(Arc::clone(&shares));
+        attempt.deadline = None;
+        let mut masked = Vec::new();
+        write_elements(&attempt.masked_own, &mut masked);
+        queues.ended.push(EndedSession {
+            base: self.base,
+            attempt: number,
+            digest: self.digest,
+            kind: self.kind,
+            range: attempt.range,
+            masked,
+            shares: Arc::clone(&shares),
+        });
+        crate::metrics::attempt(number);
+        self.shares.send_if_modified(|known| {
+            let first = known.is_none();
+            if first {
+                *known = Some((number, shares));
+            }
+            first
+        });
+        self.list = None;
+        self.reveal(desk, number, queues);
+    }
+
+    /// Step 7, if a public request was accepted.
+    fn reveal(&mut self, desk: &Desk<'_>, number: u32, queues: &mut Queues) {
+        let Some(attempt) = self.attempts.get_mut(&number).filter(|_| self.request.is_some()) else { return };
+        let Some(shares) = attempt.shares.clone().filter(|_| attempt.revealed_own.is_empty()) else {
+            return self.listen(desk, number, queues);
+        };
+        let (machine, mut step) = Reveal::start(&shares);
+        let own = step.send.pop().map(|outgoing| outgoing.msg.0).unwrap_or_default();
+        attempt.revealed_own.clone_from(&own);
+        let word = Word { base: self.base, attempt: number, what: What::Revealed, elements: own.clone() };
+        queues.send.push(Part::Word(word));
+        let me = desk.names.me;
+        match &mut attempt.reveal {
+            // it has listened until now
+            Some(listening) => step = listening.receive(me, Revealed(own)),
+            None => attempt.reveal = Some(machine),
+        }
+        self.revealed(desk, number, step, queues);
+        self.feed_reveal(desk, number, queues);
+    }
+
+    /// A node whose items are lost learns the messages from 2t + 1 others.
+    fn listen(&mut self, desk: &Desk<'_>, number: u32, queues: &mut Queues) {
+        let quorum = desk.names.committee.threshold().quorum();
+        let blocks = self.blocks() as usize;
+        let Some(attempt) = self.attempts.get_mut(&number).filter(|_| self.request.is_some()) else { return };
+        if attempt.reveal.is_none() && attempt.revealed.len() >= quorum {
+            attempt.reveal = Reveal::listen(desk.owner(), blocks).ok();
+            self.feed_reveal(desk, number, queues);
+        }
+    }
+
+    fn feed_reveal(&mut self, desk: &Desk<'_>, number: u32, queues: &mut Queues) {
+        let early = self.attempts.get_mut(&number).map(|attempt| std::mem::take(&mut attempt.revealed));
+        for (from, elements) in early.unwrap_or_default() {
+            let word = Word { base: self.base, attempt: number, what: What::Revealed, elements };
+            self.hear_word(desk, from, word, queues);
+        }
+    }
+
+    fn revealed(&mut self, desk: &Desk<'_>, number: u32, step: Step<Revealed, Vec<u8>>, queues: &mut Queues) {
+        self.blame(desk, number, step.faults, queues);
+        let Some(digits) = step.output else { return };
+        let fresh = self.opened.send_if_modified(|known| {
+            let first = known.is_none();
+            if first {
+                *known = Some(Arc::new(Opened { digits: digits.clone(), blamed: self.blamed.clone() }));
+            }
+            first
+        });
+        if fresh {
+            queues.opened.push((self.base, self.request.clone().unwrap_or_default(), digits));
+        }
+    }
+
+    fn blame(&mut self, desk: &Desk<'_>, number: u32, faults: Vec<Fault>, queues: &mut Queues) {
+        let session = self.id(desk.names, number);
+        for fault in faults {
+            let blame = Blame { party: fault.culprit, step: format!("{:?}", fault.step), session };
+            self.blamed.push(blame.clone());
+            queues.faults.push((blame, fault));
+        }
+    }
+
+    /// What the clock asks for: a proposal, the end of an attempt without stock, or its beginning by rule.
+    pub fn tick(&mut self, desk: &Desk<'_>, connected: &dyn Fn(PartyId) -> bool, queues: &mut Queues) {
+        let late = self.attempts.get_mut(&0).filter(|attempt| attempt.deadline.is_some_and(|at| at <= desk.now));
+        if let Some(attempt) = late {
+            attempt.deadline = None;
+            if let Some(Machine::OnDemand(machine)) = &mut attempt.machine {
+                let step = machine.round_over();
+                self.demanded(desk, step, queues);
+            }
+        }
+        for number in self.attempts.keys().copied().collect::<Vec<_>>() {
+            self.advance(desk, number, queues);
+        }
+        if self.is_done() || self.shares.borrow().is_some() {
+            return;
+        }
+        let demand = self.attempts.get(&0);
+        if demand.is_some_and(|attempt| attempt.machine.is_some()) {
+            self.waits = desk.now;
+            return;
+        }
+        if !desk.stock.serves(self.blocks()) {
+            self.waits = desk.now;
+            // the rule: no stock, and everybody there
+            if demand.is_none_or(|attempt| !attempt.lost) && desk.names.committee.parties().all(connected) {
+                self.begin_on_demand(desk, queues);
+            }
+            return;
+        }
+        self.propose(desk, connected, queues);
+    }
+
+    /// Attempts have their proposers in turn. One that has spoken and led to nothing is given more time than one that is
+    /// silent, one that is away none.
+    fn propose(&mut self, desk: &Desk<'_>, connected: &dyn Fn(PartyId) -> bool, queues: &mut Queues) {
+        let (names, blocks) = (desk.names, self.blocks());
+        let mut due = self.waits;
+        for number in 1..=names.attempts() {
+            let proposer = names.proposer(self.base, number);
+            let attempt = self.attempts.get(&number);
+            let spoken = attempt.is_some_and(|attempt| attempt.votes.contains_key(&proposer));
+            if proposer == names.me && !spoken {
+                let claimed = attempt.is_some_and(|attempt| attempt.claimed);
+                if due <= desk.now && !claimed && desk.stock.has(blocks) {
+                    self.attempts.entry(number).or_default().claimed = true;
+                    queues.claims.push((self.base, number, Claim::Own { items: blocks }));
+                }
+                return;
+            }
+            due += if spoken {
+                STUCK_TIME
+            } else if connected(proposer) {
+                PROPOSAL_TIME
+            } else {
+                Duration::ZERO
+            };
+        }
+    }
+
+    /// Whether it is time to ask the peers again.
+    pub fn wants_pull(&mut self, now: Instant) -> bool {
+        if self.is_done() || now < self.pull_at {
+            return false;
+        }
+        self.pause = (self.pause * 2).min(LONGEST_BACKOFF);
+        self.pull_at = now + self.pause;
+        true
+    }
+
+    /// Everything we said in it, and the votes that certify.
+    pub fn parts(&self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        for (number, attempt) in &self.attempts {
+            parts.extend(attempt.votes.values().map(|(_, ballot)| Part::Ballot(Arc::clone(ballot))));
+            let said: [(What, &Vec<Gr16>); 3] = [
+                (What::Bits, &attempt.bits_own),
+                (What::Masked, &attempt.masked_own),
+                (What::Revealed, &attempt.revealed_own),
+            ];
+            let said = said.into_iter().filter(|(_, elements)| !elements.is_empty());
+            parts.extend(said.map(|(what, elements)| {
+                Part::Word(Word { base: self.base, attempt: *number, what, elements: elements.clone() })
+            }));
+        }
+        parts
+    }
+
+    /// Attempts that ended before this run of the node: our votes for them are not in memory.
+    pub fn unvoted(&self, me: PartyId) -> Vec<(u32, tkms_mpc::exact::Range)> {
+        let unvoted = self.attempts.iter().filter(|(_, attempt)| !attempt.votes.contains_key(&me));
+        unvoted.filter_map(|(number, attempt)| Some((*number, attempt.range?))).collect()
+    }
+}

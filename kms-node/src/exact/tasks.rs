@@ -1,0 +1,230 @@
+//! What empties the queues of the table, and its clock.
+
+use super::codec::{self, MAX_VOTES, Part, Vote};
+use super::{Exact, Inner, Table, Target};
+use crate::fetch::Wanted;
+use crate::limits::{EXACT_FINISHED, EXACT_GATHER, EXACT_TICK, LATE_SHARES};
+use crate::store::StoredSession;
+use crate::transport::PeerMessage;
+use alloy_primitives::B256;
+use futures::future::join_all;
+use prost::Message as _;
+use std::sync::Arc;
+use std::time::Instant;
+use tkms_types::{PartyId, SessionId};
+use tkms_wire::material::Format;
+
+/// Frames belong to no session of their own.
+const FRAME: SessionId = SessionId(B256::ZERO);
+
+/// Casts votes: bound in the books, on disk, then signed and sent, as many at once as came up while the last ones were
+/// written.
+pub(super) async fn vote(inner: Arc<Inner>) {
+    loop {
+        inner.votes.notified().await;
+        let claims = std::mem::take(&mut inner.lock().queues.claims);
+        let Some(stock) = inner.parts.stock.get().filter(|_| !claims.is_empty()) else { continue };
+        for claims in claims.chunks(MAX_VOTES) {
+            let named: Vec<_> = {
+                let table = inner.lock();
+                let digest = |base| table.sessions.get(base).map(|session| session.digest);
+                claims.iter().filter_map(|(base, attempt, claim)| Some((*base, *attempt, digest(base)?, *claim))).collect()
+            };
+            let names = &inner.parts.names;
+            let wanted =
+                named.iter().map(|(_, attempt, digest, claim)| (names.session(*digest, *attempt), *claim)).collect();
+            let cast = match stock.vote(wanted).await {
+                Ok(cast) => cast,
+                Err(error) => {
+                    tracing::error!(%error, "votes are not on disk, so they are not cast");
+                    continue;
+                }
+            };
+            let mut votes = Vec::new();
+            let mut refused = Vec::new();
+            for ((base, attempt, digest, _), cast) in named.into_iter().zip(cast) {
+                match cast {
+                    Ok(range) => {
+                        let (batch, from, to) = (range.batch.number, range.from, range.to);
+                        votes.push(Vote { digest, attempt, batch, from, to });
+                    }
+                    Err(error) => {
+                        tracing::info!(session = %base, attempt, %error, "vote refused");
+                        crate::metrics::vote_refused();
+                        refused.push((base, attempt, error));
+                    }
+                }
+            }
+            inner.cast(votes, refused);
+        }
+    }
+}
+
+impl Inner {
+    fn cast(&self, votes: Vec<Vote>, refused: Vec<(SessionId, u32, crate::stock::BindError)>) {
+        let ballot = (!votes.is_empty()).then(|| Arc::new(self.ballot(votes)));
+        self.work(|desk, Table { sessions, queues, .. }| {
+            for (base, attempt, error) in refused {
+                if let Some(session) = sessions.get_mut(&base) {
+                    session.refused(attempt, &error);
+                }
+            }
+            let Some(ballot) = ballot else { return };
+            queues.send.push(Part::Ballot(Arc::clone(&ballot)));
+            for vote in &ballot.votes {
+                if let Some(session) = sessions.get_mut(&desk.names.session(vote.digest, 0)) {
+                    session.hear_vote(desk, &ballot, vote, queues);
+                }
+            }
+        });
+    }
+
+    fn peers(&self) -> impl Iterator<Item = PartyId> {
+        let me = self.parts.names.me;
+        self.parts.names.committee.parties().filter(move |party| *party != me)
+    }
+
+    /// See [`Exact::strangers`]. What ended here is taken up again for an attempt that it missed.
+    pub(super) fn strangers(self: &Arc<Self>) -> Vec<(PartyId, SessionId)> {
+        let (early, running) = {
+            let mut table = self.lock();
+            let early = table.early.strangers(Instant::now());
+            let now = Instant::now();
+            let lacking = |(base, session): (&SessionId, &mut super::Session)| Some((session.lacks_request(now)?, *base));
+            let running: Vec<_> = table.sessions.iter_mut().filter_map(lacking).collect();
+            (early, running)
+        };
+        let mut strangers = running;
+        for (party, base, attempts) in early {
+            let ended = self.ended(base);
+            match ended.first() {
+                None if self.digits(base).is_some() => {}
+                None => strangers.push((party, base)),
+                Some(first) if attempts.iter().any(|attempt| ended.iter().all(|ended| ended.attempt != *attempt)) => {
+                    let (digest, kind, key) = (first.digest, first.kind, self.parts.names.key);
+                    let wanted = Wanted { digest, key, kind, format: Format::Exact };
+                    self.parts.tasks.spawn(Arc::clone(self).rejoin(Target { base, wanted }));
+                }
+                Some(_) => {}
+            }
+        }
+        strangers
+    }
+
+    /// A later attempt of a ciphertext that our policy accepted, and that we had ended or run out of samples for.
+    async fn rejoin(self: Arc<Self>, target: Target) {
+        let list = match self.parts.samples.get(target.wanted).await {
+            Ok(list) => list,
+            Err(refusal) => return tracing::warn!(session = %target.base, %refusal, "no part in a later attempt"),
+        };
+        let request = Exact(Arc::clone(&self)).request_of(target.base);
+        let Some(list) = list.switched() else { return };
+        if let Err(refusal) = self.accept(target, list, request, |_| ()).await {
+            tracing::warn!(session = %target.base, %refusal, "no part in a later attempt");
+        }
+    }
+
+    /// Asks every peer for what it said of a ciphertext.
+    async fn pull(self: Arc<Self>, base: SessionId) {
+        let pull = async |party| match self.parts.transport.pull_message(party, base).await {
+            Ok(Some(message)) => self.deliver(party, &message),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(session = %base, %error, "message not pulled"),
+        };
+        join_all(self.peers().map(pull)).await;
+    }
+}
+
+/// Shares and digits to disk; used items are erased in the same transaction.
+pub(super) async fn write(inner: Arc<Inner>) {
+    loop {
+        inner.rows.notified().await;
+        let (ended, opened) = {
+            let queues = &mut inner.lock().queues;
+            (std::mem::take(&mut queues.ended), std::mem::take(&mut queues.opened))
+        };
+        let now = inner.parts.clock.now();
+        let opened = opened.into_iter().map(|(base, request, digits)| {
+            let session =
+                StoredSession { message: Vec::new(), request: request.encode_to_vec(), digits: Some(digits) };
+            inner.parts.store.put_session(base, now, session)
+        });
+        let shares = async {
+            match inner.parts.stock.get().filter(|_| !ended.is_empty()) {
+                Some(stock) => stock.end(&ended).await,
+                None => Ok(()),
+            }
+        };
+        let (shares, opened) = tokio::join!(shares, join_all(opened));
+        if let Some(error) = opened.into_iter().chain([shares]).find_map(Result::err) {
+            // Both are functions of the ciphertext and the votes on disk: a lost row costs a computation
+            tracing::error!(%error, "ended sessions are not stored");
+        }
+    }
+}
+
+/// Frames to all peers, each with whatever came up since the last one.
+pub(super) async fn send(inner: Arc<Inner>) {
+    let mut last = Instant::now();
+    loop {
+        inner.frames.notified().await;
+        // a node that is not busy does not wait
+        if last.elapsed() < EXACT_GATHER {
+            tokio::time::sleep(EXACT_GATHER).await;
+        }
+        last = Instant::now();
+        let parts = std::mem::take(&mut inner.lock().queues.send);
+        for body in codec::frames(&parts) {
+            for party in inner.peers() {
+                let message = PeerMessage { session: FRAME, body: body.clone() };
+                if let Err(error) = inner.parts.transport.send(party, message) {
+                    // Not lost: the peer will ask for it
+                    tracing::warn!(%error, "own messages not queued");
+                }
+            }
+        }
+    }
+}
+
+/// The clock of all ciphertexts.
+pub(super) async fn tick(inner: Arc<Inner>) {
+    loop {
+        tokio::time::sleep(EXACT_TICK).await;
+        let connected = inner.connected();
+        let due = inner.work(|desk, Table { sessions, queues, .. }| {
+            let mut pulls = Vec::new();
+            let mut rejoin = Vec::new();
+            let mut finished = Vec::new();
+            for (base, session) in sessions.iter_mut() {
+                session.tick(desk, &|party| connected.contains(&party), queues);
+                if session.wants_pull(desk.now) {
+                    pulls.push(*base);
+                }
+                if session.lacks_list(desk) {
+                    let (digest, kind, key) = (session.digest, session.kind, desk.names.key);
+                    let wanted = Wanted { digest, key, kind, format: Format::Exact };
+                    rejoin.push(Target { base: *base, wanted });
+                } else if session.is_done() && !session.is_watched() {
+                    let since = *session.finished.get_or_insert(desk.now);
+                    let complete = session.is_complete(desk) || since + LATE_SHARES < desk.now;
+                    finished.push((!complete, since, *base));
+                }
+            }
+            // whoever is complete goes, and the oldest where there are too many
+            finished.sort_unstable();
+            let complete = finished.iter().take_while(|(keep, ..)| !keep).count();
+            let gone = complete.max(finished.len().saturating_sub(EXACT_FINISHED));
+            for (_, _, base) in finished.iter().take(gone) {
+                sessions.remove(base);
+            }
+            (pulls, rejoin)
+        });
+        let Some((pulls, rejoin)) = due else { continue };
+        for base in pulls {
+            inner.parts.tasks.spawn(Arc::clone(&inner).pull(base));
+        }
+        for target in rejoin {
+            inner.parts.tasks.spawn(Arc::clone(&inner).rejoin(target));
+        }
+    }
+}
