@@ -171,3 +171,6 @@ pub fn read_nodes<P: AsRef<Path>>(files: &[P]) -> Result<Vec<PublicNode>> {
     }
     Ok(nodes)
 }
+
+#[cfg(test)]
+mod tests;

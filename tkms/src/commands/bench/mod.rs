@@ -2,6 +2,7 @@
 
 mod chain;
 mod exact;
+mod plot;
 mod record;
 mod stages;
 
@@ -40,7 +41,8 @@ pub async fn run(bench: &BenchArgs) -> Result<()> {
         figure.print();
         record(&target, None, figure)?;
     }
-    println!("\nAll of it in {}", target.join("bench.json").display());
+    plot::plot(&target)?;
+    println!("\nAll of it in {}, drawn in bench.svg beside it", target.join("bench.json").display());
     Ok(())
 }
 
