@@ -123,8 +123,8 @@ impl Question {
         let of = |found: &Found| found.proof.slots.iter().map(|(_, nodes)| nodes.clone()).collect::<Vec<_>>();
         let proofs: Vec<Vec<Bytes>> =
             found.iter().flat_map(|found| std::iter::once(found.proof.account.clone()).chain(of(found))).collect();
-        let pooled = pool(proofs.iter().map(Vec::as_slice))?;
-        let mut places = pooled.proofs.into_iter();
+        let (nodes, places) = pool(&proofs);
+        let mut places = places.into_iter();
         let accounts = found.iter().map(|found| WitnessedAccount {
             address: found.address,
             nodes: places.next().unwrap_or_default(),
@@ -137,7 +137,7 @@ impl Question {
                 .collect(),
         });
         let accounts: Vec<WitnessedAccount> = accounts.collect();
-        let witness = AccountWitness { nodes: pooled.nodes.into_iter().map(|node| node.0).collect(), accounts };
+        let witness = AccountWitness { nodes, accounts };
         if let Some(longest) =
             witness.accounts.iter().map(|account| account.code.len()).max().filter(|len| *len > CODE_BYTES)
         {
@@ -152,6 +152,21 @@ impl Question {
             format!("the answer of {} depends on {found} {what}, at most {limit} are looked at", self.account);
         Unproven::Never(Refused { code: "SmartAccountUnproven".to_owned(), message })
     }
+}
+
+/// Every node of the proofs once, and each proof as places among them. Proofs of 16 accounts and 256 slots, at most 64 nodes each, leave no place
+/// beyond the last `u16`.
+fn pool(proofs: &[Vec<Bytes>]) -> (Vec<bytes::Bytes>, Vec<Vec<u16>>) {
+    let (mut nodes, mut known) = (Vec::new(), BTreeMap::new());
+    let mut place = |node: &Bytes| {
+        let next = u16::try_from(nodes.len()).unwrap_or(u16::MAX);
+        *known.entry(node.clone()).or_insert_with(|| {
+            nodes.push(node.0.clone());
+            next
+        })
+    };
+    let places = proofs.iter().map(|proof| proof.iter().map(&mut place).collect()).collect();
+    (nodes, places)
 }
 
 async fn find(rpc: &Rpc, anchor: &Anchor, address: Address, slots: BTreeSet<B256>) -> Result<Found, Unproven> {
