@@ -87,10 +87,7 @@ pub fn creation_code_of_openzeppelin(contract: &str) -> Bytes {
 #[must_use]
 pub fn creation_code_of_wallet(contract: &str) -> Bytes {
     static WALLETS: OnceLock<ProjectCompileOutput<SolcCompiler>> = OnceLock::new();
-    let output = WALLETS.get_or_init(|| compile("solidity/test/wallets"));
-    let artifact = output.find_first(contract).unwrap_or_else(|| panic!("no wallet {contract}"));
-    let code = artifact.bytecode.as_ref().and_then(|bytecode| bytecode.object.as_bytes());
-    code.unwrap_or_else(|| panic!("{contract} has no creation code")).clone()
+    creation_code_in(WALLETS.get_or_init(|| compile("solidity/test/wallets", None)), contract)
 }
 
 fn ours() -> &'static ProjectCompileOutput<SolcCompiler> {
