@@ -57,6 +57,7 @@ impl World {
             max_anchor_age: 600,
             max_anchor_lag: 256,
             clock_skew: 30,
+            former_attesters: None,
             deny_blocks_user_decryption: false,
             coprocessors: CoprocessorSet { version: 1, quorum: 1, members: vec![ACL], profiles: vec![] },
         };
@@ -126,7 +127,6 @@ async fn nodes_accept_what_a_quorum_signed_and_only_final_blocks_are_signed() {
     let trust = AttesterQuorum::new(vec![set], move |statement: &_| digest(statement, &host));
     let rules = AnchorRules {
         checkpoint_number: world.host.checkpoint_number,
-        former_attesters: None,
         min_finality: Finality::Finalized,
         max_age: 600,
         max_lag: 256,

@@ -4,6 +4,7 @@ use crate::devnet;
 use alloy_primitives::{Address, B256};
 use std::process::{Command, Output};
 use tkms_e2e::devnet::Devnet;
+use tkms_e2e::wait_until;
 use tkms_types::Cluster;
 
 /// Runs it on this cluster file.
@@ -92,4 +93,5 @@ async fn a_service_that_is_down_is_named() {
     assert!(down.iter().any(|line| line.contains("node 3: TLS")), "{report}");
     assert!(down.iter().any(|line| line.contains("attester http")), "{report}");
     assert!(report.contains("attesters that answer: 3 of 4"), "{report}");
+    wait_until("all is well again", async || doctor(&devnet, &devnet.cluster, "up").0).await;
 }

@@ -26,7 +26,7 @@ use tkms_eth::bindings::{IACL, IKMSVerifier};
 use tkms_eth::deploy::{DeployPlan, Deployer, deploy};
 use tkms_eth::proofs::{header_by_number, state_proof};
 use tkms_kms_node::request::Ask;
-use tkms_types::{GatewayDomain, Handle, HandlePair, PublicRequest, UserRequest};
+use tkms_types::{ContextId, GatewayDomain, Handle, HandlePair, Id as _, PublicRequest, UserRequest};
 use tkms_wire::attestation::SignedHeader;
 use tkms_wire::evidence::{Attested, Evidence};
 use tkms_wire::kms::reply::Outcome;
@@ -134,7 +134,10 @@ async fn signatures_for_one_verifier_are_nothing_to_another() {
     assert!(verified(&ours, here, call(words, proof.clone())).await);
     assert!(!verified(&other, there, call(words, proof.clone())).await, "another verifier");
     let count = usize::from(proof[0]);
-    for context in [B256::ZERO, B256::with_last_byte(1), devnet.cluster.context.bytes()] {
+    // The request pinned the context in force, and that is what was signed
+    assert_eq!(proof[1 + 65 * count..], *[&[1], devnet.cluster.context.bytes().as_slice()].concat());
+    assert!(!verified(&ours, here, call(words, proof[..=65 * count].to_vec().into())).await, "no context");
+    for context in [B256::ZERO, B256::with_last_byte(1), ContextId::numbered(2).bytes()] {
         let named = [&proof[..=65 * count], &[1], context.as_slice()].concat().into();
         assert!(!verified(&ours, here, call(words, named)).await, "context {context} was not signed");
     }

@@ -69,6 +69,7 @@ async fn evidence(rpc: &Rpc, world: &World, handle: Handle, tag: BlockNumberOrTa
     let acl = state_proof(rpc, header.hash, contracts.acl, &slots).await.unwrap();
     let executor = state_proof(rpc, header.hash, contracts.executor, &[]).await.unwrap();
     let parts = Parts {
+        contracts: [contracts.acl, contracts.executor],
         header: header.rlp,
         account: acl.account,
         executor: executor.account,

@@ -137,6 +137,7 @@ impl InMemoryChain {
         let wanted: Vec<_> = slots.iter().map(|slot| slot.to_vec()).collect();
         let (_, proofs) = trie(&words(&block.storage), &wanted);
         Parts {
+            contracts: [ACL, EXECUTOR],
             header: block.header.clone(),
             account: accounts(&block.storage, ACL).1,
             executor: accounts(&block.storage, EXECUTOR).1,

@@ -1,6 +1,5 @@
 //! Evidence as an honest oracle sends it, from the parts a chain gave, under signatures of the test's attesters.
 
-use super::chain::{ACL, EXECUTOR};
 use super::{address_of, signing_key};
 use alloy_primitives::{Address, Bytes, keccak256};
 use k256::ecdsa::SigningKey;
@@ -15,6 +14,8 @@ use tkms_wire::signature::sign;
 
 /// What was collected in one block.
 pub struct Parts {
+    /// Addresses of ACL and executor.
+    pub contracts: [Address; 2],
     pub header: Bytes,
     pub account: Vec<Bytes>,
     pub executor: Vec<Bytes>,
@@ -27,7 +28,8 @@ pub struct Parts {
 impl Parts {
     pub fn compact(&self, attested: Option<Attested>) -> Evidence {
         let with_executor = !self.executor.is_empty();
-        let accounts = [(keccak256(ACL), self.account.as_slice()), (keccak256(EXECUTOR), self.executor.as_slice())];
+        let [acl, executor] = self.contracts.map(keccak256);
+        let accounts = [(acl, self.account.as_slice()), (executor, self.executor.as_slice())];
         let slots: Vec<_> = self.slots.iter().map(|proof| (keccak256(proof.slot), proof.nodes.as_slice())).collect();
         let paths = || self.grants.iter().filter_map(|(grant, path)| Some((grant, path.as_ref()?)));
         let leaves: Vec<_> = paths().map(|(grant, path)| (leaf_hash(grant), path.clone())).collect();
