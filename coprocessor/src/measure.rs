@@ -28,7 +28,9 @@ use tokio::task::JoinHandle;
 /// Pause between two looks whether a handle is computed; counts as the coprocessor's time.
 const LOOK: Duration = Duration::from_millis(1);
 /// Operations announced together when throughput is measured.
-const BATCH: usize = 16;
+const BATCH: usize = 8;
+/// Samples of throughput: each is many operations.
+const BATCHES: usize = 2;
 /// Values in a measured input.
 const VALUES: usize = 4;
 
@@ -53,7 +55,7 @@ pub struct Setup {
     pub cluster: Cluster,
     /// Signs inputs.
     pub signer: Arc<dyn DigestSigner>,
-    /// Samples of each figure.
+    /// Samples of each figure but throughput.
     pub rounds: usize,
 }
 
@@ -103,7 +105,7 @@ pub async fn measure(setup: Setup) -> Result<Vec<Figure>, MeasureError> {
     let measured = async {
         subject.draw_operands().await?;
         let mut figures = subject.operations(rounds).await?;
-        figures.extend(subject.throughput(rounds).await?);
+        figures.extend(subject.throughput().await?);
         figures.extend(subject.inputs(rounds).await?);
         Ok(figures)
     };
@@ -277,9 +279,9 @@ impl Subject {
         Ok(figures)
     }
 
-    async fn throughput(&mut self, rounds: usize) -> Result<[Figure; 2], MeasureError> {
+    async fn throughput(&mut self) -> Result<[Figure; 2], MeasureError> {
         let (mut ours, mut plain) = (Vec::new(), Vec::new());
-        for _ in 0..rounds {
+        for _ in 0..BATCHES {
             let (logs, results): (Vec<Log>, Vec<Handle>) = (0..BATCH).map(|_| self.event(Op::Add)).unzip();
             plain.push(BATCH as f64 / self.plain(&logs).await?.as_secs_f64());
             ours.push(BATCH as f64 / self.compute(&logs, &results).await?.as_secs_f64());
