@@ -3,7 +3,7 @@
 import { mined, open, report } from "./devnet.mjs";
 
 /** A delegation that ends while we look, in seconds: long enough to become final and be used once. */
-const SHORT = 25;
+const SHORT = 30;
 /** How long a change on chain may take until nodes act on it, in milliseconds. */
 const SETTLING = 60_000;
 
