@@ -99,8 +99,8 @@ async fn a_wallet_reads_its_balance_and_a_former_owner_does_not() {
     let stranger = reads(&client, &safe, &bob).await.unwrap_err();
     assert!(stranger.contains("signature"), "{stranger}");
 
-    let hand_over = Wallet::new(safe.wallet, alice.provider.clone()).setOwner(bob.address());
-    send(&alice.provider, hand_over.into_transaction_request()).await;
+    let wallet = Wallet::new(safe.wallet, alice.provider.clone());
+    send(&alice.provider, wallet.setOwner(bob.address()).into_transaction_request()).await;
     // Asked at once, answered when it is final
     assert_eq!(reads(&client, &safe, &bob).await, Ok(U256::from(BALANCE)));
     let former = reads(&client, &safe, &alice).await.unwrap_err();
