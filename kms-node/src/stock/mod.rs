@@ -322,11 +322,9 @@ impl Stock {
         let stock = self.clone();
         let items = u64::from(range.end.saturating_sub(range.start));
         // An error of the taking must not undo what shares its transaction, so it is a value there
-        let taken = self.0.store.write(move |tx| {
-            match stock.take_in(tx, batch, range)? {
-                Ok(taken) => Ok(Ok((taken, count_taken(tx, items)?))),
-                Err(error) => Ok(Err(error)),
-            }
+        let taken = self.0.store.write(move |tx| match stock.take_in(tx, batch, range)? {
+            Ok(taken) => Ok(Ok((taken, count_taken(tx, items)?))),
+            Err(error) => Ok(Err(error)),
         });
         let ((items, gone), own) = taken.await??;
         if gone {
