@@ -227,7 +227,14 @@ impl Stock {
             }
             count_taken(tx, items)
         });
-        self.counted(own.await?);
+        match own.await {
+            Ok(own) => self.counted(own),
+            Err(error) => {
+                // the books say more than the disk: nothing is voted for any more until they are read again at a start
+                self.books().close_all();
+                return Err(error);
+            }
+        }
         Ok(votes)
     }
 
