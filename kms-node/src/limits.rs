@@ -104,6 +104,8 @@ pub const EXACT_EARLY_PARTS: usize = 64;
 pub const EXACT_TICK: Duration = Duration::from_millis(20);
 /// Messages that come up within this time share a frame.
 pub const EXACT_GATHER: Duration = Duration::from_millis(1);
+/// How often the permission of a ciphertext that waits is looked at again.
+pub const PERMIT_CHECK: Duration = Duration::from_secs(1);
 /// How long an attempt without stock may take before it is given up.
 pub const ON_DEMAND_TIME: Duration = Duration::from_secs(3);
 /// How long the proposer of an attempt may be silent before the next one proposes.

@@ -100,7 +100,7 @@ async fn open(dir: &Path) -> Party {
         runtime: runtime.clone(),
     };
     let held: Arc<HeldMasks> = tokio::task::spawn_blocking(move || setup.complete().unwrap()).await.unwrap();
-    let stock = Stock::new(store, ledger.clone(), hub, (cluster.context, cluster.epoch), &held.keys);
+    let stock = Stock::open(store, ledger.clone(), hub, (cluster.context, cluster.epoch), &held.keys).unwrap();
     let plan = Preprocessing { items: u32::MAX, ..Preprocessing::default() };
     let busy = Box::new(|| false);
     let status = Status::default();

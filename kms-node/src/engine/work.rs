@@ -2,10 +2,10 @@
 
 use super::{Engine, Job, Permit, Progress, unreadable};
 use crate::decryptor::Decryptor;
-use crate::exact::Target;
+use crate::exact::{Exact, Target};
 use crate::fetch::Wanted;
 use crate::journal::{AnchorRecord, Entry, FactRecord, MaterialRecord, Subject};
-use crate::limits::{CIPHERTEXT_WAIT, POLL};
+use crate::limits::{CIPHERTEXT_WAIT, PERMIT_CHECK, POLL};
 use crate::policy::Admitted;
 use crate::policy::provenance::{self, Attested};
 use crate::refusal::Refusal;
@@ -139,6 +139,26 @@ impl Engine {
         Ok((Target { base, wanted }, list))
     }
 
+    /// A ciphertext may wait long for stock and peers: until this node has said anything about it, its permission is looked
+    /// at again.
+    async fn while_permitted<T>(
+        &self,
+        job: &Job,
+        (exact, base): (&Exact, SessionId),
+        work: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(PERMIT_CHECK) => {}
+            }
+            if !exact.has_begun(base) {
+                self.still_permitted(&job.permit, job.admitted.chain_id)?;
+            }
+        }
+    }
+
     /// Opens every ciphertext. `request`: what a peer that missed a session is told, by handle.
     async fn open_all(
         &self,
@@ -154,7 +174,7 @@ impl Engine {
                 }
                 Decryptor::Exact(exact) => {
                     let (target, list) = self.target(attested, *session).await?;
-                    exact.open(target, list, request).await?
+                    self.while_permitted(job, (exact, *session), exact.open(target, list, request)).await?
                 }
             };
             Ok::<_, Refusal>((*handle, opened))
@@ -171,7 +191,8 @@ impl Engine {
             }
             Decryptor::Exact(exact) => {
                 let (target, list) = self.target(attested, session).await?;
-                let (session, shares) = exact.share(target, list).await?;
+                let share = exact.share(target, list);
+                let (session, shares) = self.while_permitted(job, (exact, session), share).await?;
                 Ok((session, shares.user_share()))
             }
         }

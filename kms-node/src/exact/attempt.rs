@@ -53,3 +53,28 @@ impl Attempt {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tkms_mpc::preprocessing::BatchId;
+    use tkms_types::{ContextId, EpochId, Id as _};
+
+    #[test]
+    fn a_range_is_certified_by_a_quorum_that_names_the_same_range() {
+        let committee = Committee::new(4).unwrap();
+        let session = SessionId([1; 32].into());
+        let batch = BatchId { context: ContextId::numbered(1), epoch: EpochId::numbered(1), number: 1 };
+        let mut attempt = Attempt::default();
+        let mut vote = |number: u8, from: u32| {
+            let voter = committee.party(number).unwrap();
+            let ballot = Ballot { voter, votes: Vec::new(), signature: [0; 64] };
+            attempt.votes.insert(voter, (Range { batch, from, to: from + 4 }, Arc::new(ballot)));
+            attempt.certificate(committee, session).map(|certificate| certificate.range().from)
+        };
+        // a proposer that names two ranges has two votes for each at most
+        assert_eq!([vote(1, 0), vote(2, 0), vote(3, 4), vote(4, 8)], [None; 4]);
+        assert_eq!(vote(4, 4), None);
+        assert_eq!(vote(4, 0), Some(0));
+    }
+}

@@ -225,6 +225,11 @@ impl Exact {
         self.0.strangers()
     }
 
+    /// Whether this node has said anything about a ciphertext: a permission that lapses before that is void.
+    pub(crate) fn has_begun(&self, base: SessionId) -> bool {
+        self.0.lock().sessions.get(&base).is_some_and(Session::is_begun)
+    }
+
     /// Ciphertexts without outcome.
     pub(crate) fn running(&self) -> usize {
         self.0.lock().sessions.values().filter(|session| !session.is_done()).count()
@@ -256,7 +261,8 @@ impl Inner {
         let queues = &mut table.queues;
         let faults = std::mem::take(&mut queues.faults);
         let computed = std::mem::take(&mut queues.computed);
-        let wake = [!queues.claims.is_empty(), !queues.ended.is_empty() || !queues.opened.is_empty(), !queues.send.is_empty()];
+        let wake =
+            [!queues.claims.is_empty(), !queues.ended.is_empty() || !queues.opened.is_empty(), !queues.send.is_empty()];
         table.computed += computed;
         drop(table);
         (0..computed).for_each(|_| crate::metrics::session_computed());
@@ -285,11 +291,13 @@ impl Inner {
     /// What is on disk of a ciphertext's attempts.
     fn ended(&self, base: SessionId) -> Vec<EndedSession> {
         let ended = self.parts.stock.get().map(|stock| stock.ended(base));
-        ended.transpose().unwrap_or_else(|error| {
-            tracing::error!(session = %base, %error, "shares cannot be read");
-            None
-        })
-        .unwrap_or_default()
+        ended
+            .transpose()
+            .unwrap_or_else(|error| {
+                tracing::error!(session = %base, %error, "shares cannot be read");
+                None
+            })
+            .unwrap_or_default()
     }
 
     /// Puts a ciphertext into the table, with what is on disk of it and what peers said early.
@@ -377,9 +385,8 @@ impl Inner {
     /// What we said of a ciphertext. Votes of before a restart are signed again: the same votes.
     fn said(&self, base: SessionId) -> Vec<Part> {
         let names = &self.parts.names;
-        let running = self.lock().sessions.get(&base).map(|session| {
-            (session.digest, session.parts(), session.unvoted(names.me))
-        });
+        let running =
+            self.lock().sessions.get(&base).map(|session| (session.digest, session.parts(), session.unvoted(names.me)));
         let (digest, mut parts, unvoted) = match running {
             Some(running) => running,
             None => {

@@ -1,9 +1,11 @@
 //! One ciphertext under `exact`: its attempts, from votes to the answer. Pure but for the stock, which it reads.
 
+mod timing;
+
 use super::attempt::{Attempt, Machine};
 use super::codec::{Ballot, Part, Vote, What, Word, write_elements};
 use super::{Names, Queues};
-use crate::limits::{BEFORE_PULLING, LONGEST_BACKOFF, ON_DEMAND_TIME, PROPOSAL_TIME, STUCK_TIME};
+use crate::limits::{BEFORE_PULLING, ON_DEMAND_TIME};
 use crate::session::Opened;
 use crate::stock::{BindError, Claim, EndedSession, Stock, TakeError};
 use alloy_primitives::B256;
@@ -59,6 +61,7 @@ pub(super) struct Session {
     ask_at: Instant,
     fetch_at: Instant,
     pause: Duration,
+    /// Since when nobody here waits for it.
     pub finished: Option<Instant>,
 }
 
@@ -90,7 +93,18 @@ impl Session {
         attempt.masked_own = super::codec::read_elements(&ended.masked);
         attempt.range = ended.range;
         attempt.shares = Some(Arc::clone(&ended.shares));
-        self.shares.send_replace(Some((ended.attempt, ended.shares)));
+        self.share(ended.attempt, ended.shares);
+    }
+
+    /// The first shares there are count.
+    fn share(&self, number: u32, shares: Arc<MessageShares>) {
+        self.shares.send_if_modified(|known| {
+            let first = known.is_none();
+            if first {
+                *known = Some((number, shares));
+            }
+            first
+        });
     }
 
     fn blocks(&self) -> u32 {
@@ -106,6 +120,11 @@ impl Session {
         }
     }
 
+    /// Whether we have said anything in it, or are about to.
+    pub fn is_begun(&self) -> bool {
+        self.attempts.values().any(|attempt| attempt.claimed || attempt.machine.is_some())
+    }
+
     /// Whether somebody still waits for it here.
     pub fn is_watched(&self) -> bool {
         self.shares.receiver_count() + self.opened.receiver_count() > 0
@@ -118,33 +137,6 @@ impl Session {
             let revealed = self.request.is_none() || attempt.revealed_heard.len() >= peers;
             attempt.shares.is_some() && attempt.masked_heard.len() >= peers && revealed
         })
-    }
-
-    /// A peer opens it in public, and we know no public request for it.
-    pub fn lacks_request(&mut self, now: Instant) -> Option<PartyId> {
-        if self.request.is_some() || now < self.ask_at {
-            return None;
-        }
-        let found = self.attempts.values().find_map(|attempt| attempt.revealed.keys().next().copied());
-        if found.is_some() {
-            self.ask_at = now + LONGEST_BACKOFF;
-        }
-        found
-    }
-
-    /// A certified attempt cannot begin for want of the samples.
-    pub fn lacks_list(&mut self, desk: &Desk<'_>) -> bool {
-        if self.list.is_some() || desk.now < self.fetch_at {
-            return false;
-        }
-        let waits = |(number, attempt): (&u32, &Attempt)| {
-            attempt.is_idle() && attempt.certificate(desk.names.committee, self.id(desk.names, *number)).is_some()
-        };
-        let lacks = self.attempts.iter().any(waits);
-        if lacks {
-            self.fetch_at = desk.now + LONGEST_BACKOFF;
-        }
-        lacks
     }
 
     fn id(&self, names: &Names, attempt: u32) -> SessionId {
@@ -376,13 +368,7 @@ impl Session {
             shares: Arc::clone(&shares),
         });
         crate::metrics::attempt(number);
-        self.shares.send_if_modified(|known| {
-            let first = known.is_none();
-            if first {
-                *known = Some((number, shares));
-            }
-            first
-        });
+        self.share(number, shares);
         self.list = None;
         self.reveal(desk, number, queues);
     }
@@ -449,75 +435,6 @@ impl Session {
             self.blamed.push(blame.clone());
             queues.faults.push((blame, fault));
         }
-    }
-
-    /// What the clock asks for: a proposal, the end of an attempt without stock, or its beginning by rule.
-    pub fn tick(&mut self, desk: &Desk<'_>, connected: &dyn Fn(PartyId) -> bool, queues: &mut Queues) {
-        let late = self.attempts.get_mut(&0).filter(|attempt| attempt.deadline.is_some_and(|at| at <= desk.now));
-        if let Some(attempt) = late {
-            attempt.deadline = None;
-            if let Some(Machine::OnDemand(machine)) = &mut attempt.machine {
-                let step = machine.round_over();
-                self.demanded(desk, step, queues);
-            }
-        }
-        for number in self.attempts.keys().copied().collect::<Vec<_>>() {
-            self.advance(desk, number, queues);
-        }
-        if self.is_done() || self.shares.borrow().is_some() {
-            return;
-        }
-        let demand = self.attempts.get(&0);
-        if demand.is_some_and(|attempt| attempt.machine.is_some()) {
-            self.waits = desk.now;
-            return;
-        }
-        if !desk.stock.serves(self.blocks()) {
-            self.waits = desk.now;
-            // the rule: no stock, and everybody there
-            if demand.is_none_or(|attempt| !attempt.lost) && desk.names.committee.parties().all(connected) {
-                self.begin_on_demand(desk, queues);
-            }
-            return;
-        }
-        self.propose(desk, connected, queues);
-    }
-
-    /// Attempts have their proposers in turn. One that has spoken and led to nothing is given more time than one that is
-    /// silent, one that is away none.
-    fn propose(&mut self, desk: &Desk<'_>, connected: &dyn Fn(PartyId) -> bool, queues: &mut Queues) {
-        let (names, blocks) = (desk.names, self.blocks());
-        let mut due = self.waits;
-        for number in 1..=names.attempts() {
-            let proposer = names.proposer(self.base, number);
-            let attempt = self.attempts.get(&number);
-            let spoken = attempt.is_some_and(|attempt| attempt.votes.contains_key(&proposer));
-            if proposer == names.me && !spoken {
-                let claimed = attempt.is_some_and(|attempt| attempt.claimed);
-                if due <= desk.now && !claimed && desk.stock.has(blocks) {
-                    self.attempts.entry(number).or_default().claimed = true;
-                    queues.claims.push((self.base, number, Claim::Own { items: blocks }));
-                }
-                return;
-            }
-            due += if spoken {
-                STUCK_TIME
-            } else if connected(proposer) {
-                PROPOSAL_TIME
-            } else {
-                Duration::ZERO
-            };
-        }
-    }
-
-    /// Whether it is time to ask the peers again.
-    pub fn wants_pull(&mut self, now: Instant) -> bool {
-        if self.is_done() || now < self.pull_at {
-            return false;
-        }
-        self.pause = (self.pause * 2).min(LONGEST_BACKOFF);
-        self.pull_at = now + self.pause;
-        true
     }
 
     /// Everything we said in it, and the votes that certify.

@@ -28,7 +28,10 @@ pub(super) async fn vote(inner: Arc<Inner>) {
             let named: Vec<_> = {
                 let table = inner.lock();
                 let digest = |base| table.sessions.get(base).map(|session| session.digest);
-                claims.iter().filter_map(|(base, attempt, claim)| Some((*base, *attempt, digest(base)?, *claim))).collect()
+                claims
+                    .iter()
+                    .filter_map(|(base, attempt, claim)| Some((*base, *attempt, digest(base)?, *claim)))
+                    .collect()
             };
             let names = &inner.parts.names;
             let wanted =
@@ -90,7 +93,8 @@ impl Inner {
             let mut table = self.lock();
             let early = table.early.strangers(Instant::now());
             let now = Instant::now();
-            let lacking = |(base, session): (&SessionId, &mut super::Session)| Some((session.lacks_request(now)?, *base));
+            let lacking =
+                |(base, session): (&SessionId, &mut super::Session)| Some((session.lacks_request(now)?, *base));
             let running: Vec<_> = table.sessions.iter_mut().filter_map(lacking).collect();
             (early, running)
         };
@@ -145,8 +149,7 @@ pub(super) async fn write(inner: Arc<Inner>) {
         };
         let now = inner.parts.clock.now();
         let opened = opened.into_iter().map(|(base, request, digits)| {
-            let session =
-                StoredSession { message: Vec::new(), request: request.encode_to_vec(), digits: Some(digits) };
+            let session = StoredSession { message: Vec::new(), request: request.encode_to_vec(), digits: Some(digits) };
             inner.parts.store.put_session(base, now, session)
         });
         let shares = async {
@@ -204,9 +207,9 @@ pub(super) async fn tick(inner: Arc<Inner>) {
                     let (digest, kind, key) = (session.digest, session.kind, desk.names.key);
                     let wanted = Wanted { digest, key, kind, format: Format::Exact };
                     rejoin.push(Target { base: *base, wanted });
-                } else if session.is_done() && !session.is_watched() {
+                } else if !session.is_watched() {
                     let since = *session.finished.get_or_insert(desk.now);
-                    let complete = session.is_complete(desk) || since + LATE_SHARES < desk.now;
+                    let complete = session.is_done() && session.is_complete(desk) || since + LATE_SHARES < desk.now;
                     finished.push((!complete, since, *base));
                 }
             }

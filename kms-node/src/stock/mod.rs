@@ -227,7 +227,14 @@ impl Stock {
             }
             count_taken(tx, items)
         });
-        self.counted(own.await?);
+        match own.await {
+            Ok(own) => self.counted(own),
+            Err(error) => {
+                // the books say more than the disk: nothing is voted for any more until they are read again at a start
+                self.books().close_all();
+                return Err(error);
+            }
+        }
         Ok(votes)
     }
 
@@ -322,11 +329,9 @@ impl Stock {
         let stock = self.clone();
         let items = u64::from(range.end.saturating_sub(range.start));
         // An error of the taking must not undo what shares its transaction, so it is a value there
-        let taken = self.0.store.write(move |tx| {
-            match stock.take_in(tx, batch, range)? {
-                Ok(taken) => Ok(Ok((taken, count_taken(tx, items)?))),
-                Err(error) => Ok(Err(error)),
-            }
+        let taken = self.0.store.write(move |tx| match stock.take_in(tx, batch, range)? {
+            Ok(taken) => Ok(Ok((taken, count_taken(tx, items)?))),
+            Err(error) => Ok(Err(error)),
         });
         let ((items, gone), own) = taken.await??;
         if gone {

@@ -58,9 +58,7 @@ pub(super) fn joined(mut ranges: Vec<exact::Range>) -> Vec<(u64, Range<u32>)> {
     let mut joined: Vec<(u64, Range<u32>)> = Vec::new();
     for exact::Range { batch, from, to } in ranges {
         match joined.last_mut() {
-            Some((number, last))
-                if *number == batch.number && last.end == from && to - last.start <= TAKE_ITEMS =>
-            {
+            Some((number, last)) if *number == batch.number && last.end == from && to - last.start <= TAKE_ITEMS => {
                 last.end = to;
             }
             _ => joined.push((batch.number, from..to)),

@@ -37,7 +37,8 @@ async fn stocked() -> World {
 
 async fn await_stock(world: &World) {
     eventually(async || {
-        let ready = |party: usize| world.node(party).stock().is_some_and(|stock| stock.free() >= 2_000 && stock.has(64));
+        let ready =
+            |party: usize| world.node(party).stock().is_some_and(|stock| stock.free() >= 2_000 && stock.has(64));
         (1..=4).all(ready).then_some(())
     })
     .await;
@@ -148,7 +149,7 @@ async fn a_node_that_sends_random_shares_is_named_by_all_and_changes_nothing() {
     world.start(1..=3).await;
     let lie = |mut message: tkms_kms_node::transport::PeerMessage| {
         let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(5);
-        let altered = parts(&message.body).into_iter().flat_map(|(kind, from, mut part)| {
+        let altered = parts(&message.body).into_iter().flat_map(|(kind, from, mut part)| -> Vec<u8> {
             if kind != VOTES {
                 rng.fill_bytes(&mut part[from..]);
                 // of the right modulus: only the polynomial shows it
@@ -251,7 +252,8 @@ async fn a_value_read_by_a_user_and_then_made_public_is_computed_once() {
     world.start(1..=2).await;
     world.chain.grant(merkle_acl::Grant::Public { handle: handle.0 });
     world.chain.mine(3);
-    let replies = join_all((1..=4).map(|party| ask(&world, party, &(handle, material.clone())))).await;
+    let ciphertext = (handle, material);
+    let replies = join_all((1..=4).map(|party| ask(&world, party, &ciphertext))).await;
     assert!(replies.iter().all(|reply| words(reply) == [U256::from(77)]));
     assert_eq!((computed(&world, 1).await, computed(&world, 3).await), (0, 1), "from the stored shares");
 }
@@ -320,10 +322,8 @@ async fn an_item_gets_one_vote_for_ever_and_from_its_proposer_only() {
     drop(stock);
     world.stop(1).await;
     world.start([1]).await;
-    let stock = eventually(async || {
-        world.node(1).stock().filter(|stock| stock.trust() == Trust::Confirmed).cloned()
-    })
-    .await;
+    let stock =
+        eventually(async || world.node(1).stock().filter(|stock| stock.trust() == Trust::Confirmed).cloned()).await;
     let cast = stock.vote(vec![(session(2), of(310, 326)), (session(1), of(300, 316))]).await.unwrap();
     assert!(matches!(cast[0], Err(BindError::Bound(_))), "after a restart");
     assert!(cast[1].is_ok());
@@ -379,9 +379,10 @@ async fn without_stock_a_ciphertext_waits_for_everybody_and_is_then_decrypted_on
     }
     // Nobody has to ask node 4: it takes the request over from its peers, by its own policy
     world.start([4]).await;
-    let replies = join_all((1..=3).map(|party| ask(&world, party, &(handle, material.clone())))).await;
+    let ciphertext = (handle, material);
+    let replies = join_all((1..=3).map(|party| ask(&world, party, &ciphertext))).await;
     assert!(replies.iter().all(|reply| words(reply) == [U256::from(4321)]));
-    assert_eq!(words(&ask(&world, 4, &(handle, material)).await), [U256::from(4321)]);
+    assert_eq!(words(&ask(&world, 4, &ciphertext).await), [U256::from(4321)]);
     assert_eq!(computed(&world, 4).await, 1);
 }
 
@@ -391,7 +392,7 @@ async fn a_session_on_demand_that_is_spoiled_waits_for_stock() {
     world.preprocess(Preprocessing { items: 0, ..PLAN });
     world.start(1..=3).await;
     let spoil = |mut message: tkms_kms_node::transport::PeerMessage| {
-        let altered = parts(&message.body).into_iter().flat_map(|(kind, from, mut part)| {
+        let altered = parts(&message.body).into_iter().flat_map(|(kind, from, mut part)| -> Vec<u8> {
             if kind == BITS {
                 part[from] ^= 1;
             }
@@ -416,7 +417,8 @@ async fn a_session_on_demand_that_is_spoiled_waits_for_stock() {
     world.preprocess(PLAN);
     world.start(1..=4).await;
     await_stock(&world).await;
-    let replies = join_all((1..=4).map(|party| ask(&world, party, &(handle, material.clone())))).await;
+    let ciphertext = (handle, material);
+    let replies = join_all((1..=4).map(|party| ask(&world, party, &ciphertext))).await;
     assert!(replies.iter().all(|reply| words(reply) == [U256::from(9)]));
 }
 

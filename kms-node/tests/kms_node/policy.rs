@@ -254,7 +254,7 @@ fn provenance(change: impl Fn(&mut Request, &HostChain)) -> Result<(), Refusal> 
     request.materials = vec![material(a_handle(), B256::repeat_byte(0xd1), &host)];
     let admitted = admitted(&request).unwrap();
     change(&mut request, &host);
-    attested(&request, &admitted, &host, Format::Flood).map(|_| ())
+    attested(&request, &admitted, &host, tkms_wire::material::Format::Flood).map(|_| ())
 }
 
 #[test]
@@ -312,9 +312,18 @@ fn check_18_one_member_that_signs_twice_is_no_quorum_of_two() {
     let mut request = public(&[a_handle()]);
     let admitted = admitted(&request).unwrap();
     request.materials = vec![signed(unsigned.clone(), &host, &[coprocessor(), coprocessor()])];
-    says(attested(&request, &admitted, &host, Format::Flood).map(|_| ()), "MaterialQuorum", RefusalClass::Retry);
+    says(
+        attested(&request, &admitted, &host, tkms_wire::material::Format::Flood).map(|_| ()),
+        "MaterialQuorum",
+        RefusalClass::Retry,
+    );
     request.materials = vec![signed(unsigned, &host, &[coprocessor(), signing_key(2)])];
-    assert_eq!(attested(&request, &admitted, &host, Format::Flood).unwrap()[&a_handle()].signers.count_ones(), 2);
+    assert_eq!(
+        attested(&request, &admitted, &host, tkms_wire::material::Format::Flood).unwrap()[&a_handle()]
+            .signers
+            .count_ones(),
+        2
+    );
 }
 
 #[test]

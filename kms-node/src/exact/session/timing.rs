@@ -1,0 +1,107 @@
+//! What the clock asks of a ciphertext: proposals, the way without stock, what to fetch and whom to ask.
+
+use super::super::attempt::{Attempt, Machine};
+use super::{Desk, Queues, Session};
+use crate::limits::{LONGEST_BACKOFF, PROPOSAL_TIME, STUCK_TIME};
+use crate::stock::Claim;
+use std::time::{Duration, Instant};
+use tkms_mpc::machine::Machine as _;
+use tkms_types::PartyId;
+
+impl Session {
+    /// A peer opens it in public, and we know no public request for it.
+    pub fn lacks_request(&mut self, now: Instant) -> Option<PartyId> {
+        if self.request.is_some() || now < self.ask_at {
+            return None;
+        }
+        let found = self.attempts.values().find_map(|attempt| attempt.revealed.keys().next().copied());
+        if found.is_some() {
+            self.ask_at = now + LONGEST_BACKOFF;
+        }
+        found
+    }
+
+    /// A certified attempt cannot begin for want of the samples.
+    pub fn lacks_list(&mut self, desk: &Desk<'_>) -> bool {
+        if self.list.is_some() || desk.now < self.fetch_at {
+            return false;
+        }
+        let waits = |(number, attempt): (&u32, &Attempt)| {
+            attempt.is_idle() && attempt.certificate(desk.names.committee, self.id(desk.names, *number)).is_some()
+        };
+        let lacks = self.attempts.iter().any(waits);
+        if lacks {
+            self.fetch_at = desk.now + LONGEST_BACKOFF;
+        }
+        lacks
+    }
+
+    /// What the clock asks for: a proposal, the end of an attempt without stock, or its beginning by rule.
+    pub fn tick(&mut self, desk: &Desk<'_>, connected: &dyn Fn(PartyId) -> bool, queues: &mut Queues) {
+        let late = self.attempts.get_mut(&0).filter(|attempt| attempt.deadline.is_some_and(|at| at <= desk.now));
+        if let Some(attempt) = late {
+            attempt.deadline = None;
+            if let Some(Machine::OnDemand(machine)) = &mut attempt.machine {
+                let step = machine.round_over();
+                self.demanded(desk, step, queues);
+            }
+        }
+        for number in self.attempts.keys().copied().collect::<Vec<_>>() {
+            self.advance(desk, number, queues);
+        }
+        if self.is_done() || self.shares.borrow().is_some() {
+            return;
+        }
+        let demand = self.attempts.get(&0);
+        if demand.is_some_and(|attempt| attempt.machine.is_some()) {
+            self.waits = desk.now;
+            return;
+        }
+        if !desk.stock.serves(self.blocks()) {
+            self.waits = desk.now;
+            // the rule: no stock, and everybody there
+            if demand.is_none_or(|attempt| !attempt.lost) && desk.names.committee.parties().all(connected) {
+                self.begin_on_demand(desk, queues);
+            }
+            return;
+        }
+        self.propose(desk, connected, queues);
+    }
+
+    /// Attempts have their proposers in turn. One that has spoken and led to nothing is given more time than one that is
+    /// silent, one that is away none.
+    fn propose(&mut self, desk: &Desk<'_>, connected: &dyn Fn(PartyId) -> bool, queues: &mut Queues) {
+        let (names, blocks) = (desk.names, self.blocks());
+        let mut due = self.waits;
+        for number in 1..=names.attempts() {
+            let proposer = names.proposer(self.base, number);
+            let attempt = self.attempts.get(&number);
+            let spoken = attempt.is_some_and(|attempt| attempt.votes.contains_key(&proposer));
+            if proposer == names.me && !spoken {
+                let claimed = attempt.is_some_and(|attempt| attempt.claimed);
+                if due <= desk.now && !claimed && desk.stock.has(blocks) {
+                    self.attempts.entry(number).or_default().claimed = true;
+                    queues.claims.push((self.base, number, Claim::Own { items: blocks }));
+                }
+                return;
+            }
+            due += if spoken {
+                STUCK_TIME
+            } else if connected(proposer) {
+                PROPOSAL_TIME
+            } else {
+                Duration::ZERO
+            };
+        }
+    }
+
+    /// Whether it is time to ask the peers again.
+    pub fn wants_pull(&mut self, now: Instant) -> bool {
+        if self.is_done() || now < self.pull_at {
+            return false;
+        }
+        self.pause = (self.pause * 2).min(LONGEST_BACKOFF);
+        self.pull_at = now + self.pause;
+        true
+    }
+}
