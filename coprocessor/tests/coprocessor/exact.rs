@@ -100,7 +100,7 @@ fn material_is_what_anyone_switches_from_the_stored_ciphertext_and_opens_to_the_
 #[test]
 fn what_another_protocol_stored_unclean_is_cleaned_before_it_is_switched() {
     let value = Plaintext::new(FheType::Uint8, U256::from(0x5b)).unwrap();
-    let (kind, mut bytes) = inputs(&[value.clone()]).remove(0);
+    let (kind, mut bytes) = inputs(std::slice::from_ref(&value)).remove(0);
     bytes[FIRST_LEVEL] = 2;
     assert!(Ciphertext::parse(kind, &bytes).unwrap().switch().is_err());
     let material = engine(Protocol::Exact).samples(key(), kind, &bytes).unwrap();

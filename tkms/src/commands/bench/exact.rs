@@ -22,8 +22,8 @@ use tokio::task::JoinSet;
 const SEQUENTIAL: usize = 100;
 /// Requests at once.
 const IN_FLIGHT: usize = 100;
-/// Values of a request when many are asked for: 2048 bits, the most one may have.
-const PER_REQUEST: usize = 32;
+/// Values of a request when many are asked for: half of what one may have, 1024 bits.
+const PER_REQUEST: usize = 16;
 /// Items of stock that one euint64 takes.
 const ITEMS: f64 = 16.0;
 const CALLBACKS: usize = 7;
