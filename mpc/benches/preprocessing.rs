@@ -1,5 +1,5 @@
 //! `mpc.*_per_s_per_core`: all the work of one party for batches of bits and triples, from its keys and the frames of its
-//! peers (signatures checked) to the bytes for its store; `mpc.open_us`: a robust opening of the blocks of a euint64. With
+//! peers (signatures checked) to the bytes for its store; `mpc.decode_us`: a robust decoding of the blocks of a euint64. With
 //! the limit of arithmetic beside each figure: the AES blocks and ring products of step 1, and nothing else, at the
 //! speed these have by themselves. One thread, its CPU time. Written to `target/bench.json`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench fails by panicking and reports by printing")]
@@ -134,7 +134,7 @@ fn openings(n: usize) {
         let dealt = share(Gr128::random(&mut rng), committee, &mut rng);
         shares.iter_mut().zip(dealt.iter()).for_each(|(list, share)| list.push(*share));
     }
-    for (name, liars) in [("mpc.open_us", 0), ("mpc.open_with_t_liars_us", faults)] {
+    for (name, liars) in [("mpc.decode_us", 0), ("mpc.decode_with_t_liars_us", faults)] {
         shares.iter_mut().take(liars).flatten().for_each(|share| *share += Gr128::ONE);
         let received: Vec<_> =
             committee.parties().zip(&shares).map(|(party, shares)| Received { party, shares }).collect();

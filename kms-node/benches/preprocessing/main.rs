@@ -32,7 +32,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use tkms_kms_node::keystore::{Keystore, NodeIdentity};
-use tkms_mpc::ring::{DEGREE, Gr16, Gr64, Ring};
+use tkms_mpc::ring::{DEGREE, Gr16, Gr64};
 use tkms_types::{Cluster, Node, PartyId};
 
 /// Set for the processes of the parties: the party's directory.
@@ -98,7 +98,7 @@ struct Kind {
 }
 
 fn kinds(n: usize) -> [Kind; 3] {
-    let (bits16, bits64, products) = if n == 4 { (1_040_000, 1 << 20, 1 << 19) } else { (60_000, 40_000, 20_000) };
+    let (bits16, bits64, products) = if n == 4 { (1_040_000, 1 << 19, 1 << 18) } else { (60_000, 40_000, 20_000) };
     let bytes = |bytes: usize| bytes as f64 / DEGREE as f64;
     [
         Kind {

@@ -7,7 +7,7 @@ use super::{DEGREE, Ring};
 pub(crate) const TILE: usize = 512;
 
 /// A loop over batches, compiled a second time for processors with AVX-512: products of 64-bit words have no vector form
-/// below it. Both are one text, so each is the other's twin; a test runs both.
+/// below it. Both are one text.
 macro_rules! vectorised {
     (|$($arg:ident: $type:ty),*| $body:block) => {{
         #[inline(always)]

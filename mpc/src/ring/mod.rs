@@ -7,13 +7,13 @@ mod batch;
 mod gf16;
 pub(crate) mod rs;
 
-pub use batch::{combine, dot};
 pub(crate) use batch::{TILE, combine_tile};
+pub use batch::{combine, dot};
 pub use gf16::Gf16;
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
 use tkms_types::PartyId;
-use zeroize::Zeroize;
+use zeroize::{DefaultIsZeroes, Zeroize};
 
 /// Degree of the extension: coefficients of an element, and blocks packed into one element.
 pub const DEGREE: usize = 4;
@@ -107,8 +107,11 @@ pub trait Ring:
 macro_rules! galois_ring {
     ($(#[$doc:meta])* $name:ident, $word:ty, newton = $newton:expr) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Zeroize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct $name([$word; DEGREE]);
+
+        /// Zeroed by one write, not by one a coefficient.
+        impl DefaultIsZeroes for $name {}
 
         impl $name {
             /// 0.
