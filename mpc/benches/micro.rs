@@ -5,6 +5,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use std::hint::black_box;
+use std::time::Duration;
 use tkms_mpc::phase::{KeyShare, Samples};
 use tkms_mpc::prss::PrssKeys;
 use tkms_mpc::ring::{Gr64, Gr128};
@@ -80,5 +81,9 @@ fn decoding(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, ring, phases, masks, decoding);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    targets = ring, phases, masks, decoding
+}
 criterion_main!(benches);

@@ -1,12 +1,12 @@
 //! `mpc.*_per_s_per_core`: all the work of one party for batches of bits and triples, from its keys and the frames of its
-//! peers (signatures checked) to the bytes for its store; `mpc.open_us`: a robust opening of the blocks of a euint64. With
+//! peers (signatures checked) to the bytes for its store; `mpc.decode_us`: a robust decoding of the blocks of a euint64. With
 //! the limit of arithmetic beside each figure: the AES blocks and ring products of step 1, and nothing else, at the
 //! speed these have by themselves. One thread, its CPU time. Written to `target/bench.json`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench fails by panicking and reports by printing")]
 
+mod limit;
 mod record;
 
-use aes::cipher::{BlockEncrypt, KeyInit};
 use k256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use k256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use rand::SeedableRng;
@@ -96,37 +96,6 @@ fn recorded<R: Ring, C: Recipe<R> + Copy>(keys: &[PrssKeys], recipe: C) -> (Vec<
     (frames, bytes)
 }
 
-/// AES blocks per second, and products of a word and a sum per second in this ring, each by itself in the cache.
-fn speeds<R: Ring>() -> (f64, f64) {
-    let cipher = aes::Aes128Enc::new(&[7; 16].into());
-    let mut blocks = [aes::Block::default(); 64];
-    let rounds = 200_000;
-    let clock = Clock::start();
-    for _ in 0..rounds {
-        cipher.encrypt_blocks(black_box(&mut blocks));
-    }
-    let aes = (rounds * blocks.len()) as f64 / clock.spent().as_secs_f64();
-    let mut rng = ChaCha20Rng::seed_from_u64(1);
-    let elements: Vec<R> = (0..256).map(|_| R::random(&mut rng)).collect();
-    let mut sums = elements.clone();
-    let clock = Clock::start();
-    for _ in 0..rounds / 4 {
-        R::add_products(black_box(&mut sums), R::ONE, black_box(&elements));
-    }
-    let products = (rounds / 4 * elements.len() * DEGREE * DEGREE) as f64 / clock.spent().as_secs_f64();
-    (aes, products)
-}
-
-/// Items per second if step 1 cost nothing but its AES blocks and its products of words. `draws` are words of an item.
-fn limit<R: Ring>(n: usize, draws: f64) -> f64 {
-    let committee = Committee::new(n).unwrap();
-    let faults = committee.threshold().faults();
-    let subsets = (0..faults).fold(1, |count, i| count * (n - 1 - i) / (i + 1)) as f64;
-    let words = subsets * (draws + faults as f64);
-    let (aes, products) = speeds::<R>();
-    1.0 / (words * f64::from(R::BITS / 8) / 16.0 / aes + words * DEGREE as f64 / products)
-}
-
 fn measure<R: Ring, C: Recipe<R> + Copy>(
     kind: &str,
     (n, recipe, draws): (usize, C, f64),
@@ -134,7 +103,7 @@ fn measure<R: Ring, C: Recipe<R> + Copy>(
 ) {
     let keys = PrssKeys::deal(Committee::new(n).unwrap(), &mut ChaCha20Rng::seed_from_u64(1)).unwrap();
     let (frames, bytes) = recorded::<R, C>(&keys, recipe);
-    let limit = limit::<R>(n, draws);
+    let limit = limit::per_core::<R>(n, draws);
     let party = keys.first().unwrap();
     let mut values = Vec::new();
     for _ in 0..RUNS {
@@ -165,7 +134,7 @@ fn openings(n: usize) {
         let dealt = share(Gr128::random(&mut rng), committee, &mut rng);
         shares.iter_mut().zip(dealt.iter()).for_each(|(list, share)| list.push(*share));
     }
-    for (name, liars) in [("mpc.open_us", 0), ("mpc.open_with_t_liars_us", faults)] {
+    for (name, liars) in [("mpc.decode_us", 0), ("mpc.decode_with_t_liars_us", faults)] {
         shares.iter_mut().take(liars).flatten().for_each(|share| *share += Gr128::ONE);
         let received: Vec<_> =
             committee.parties().zip(&shares).map(|(party, shares)| Received { party, shares }).collect();

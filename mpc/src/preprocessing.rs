@@ -227,7 +227,7 @@ impl<R: Ring, C: Recipe<R>> Batch<R, C> {
     }
 
     fn digest(&self, opened: &[R]) -> Digest {
-        Transcript::new(tags::BATCH_MESSAGE).word(self.terms.session.0).u8(0).bytes(&write(opened)).finish().0
+        agree::opened_digest(self.terms.session, opened)
     }
 
     /// Step 5: one vote. t + 1 equal reports hold an honest one, so what it opened is right.

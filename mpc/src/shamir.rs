@@ -130,10 +130,9 @@ pub fn decode<R: Ring>(
     let mut good = received.to_vec();
     let mut liars: Vec<(PartyId, usize)> = Vec::new();
     loop {
-        let batch = Interpolation::new(&good, degree)?;
-        let Some(element) = batch.first_misfit() else {
-            let values = batch.secrets();
-            return Ok(Decoded { values, good: good.iter().map(|r| r.party).collect(), liars });
+        let element = match Interpolation::new(&good, degree)?.secrets() {
+            Ok(values) => return Ok(Decoded { values, good: good.iter().map(|r| r.party).collect(), liars }),
+            Err(misfit) => misfit,
         };
         // Each turn removes at least one party, so there are at most max_liars + 1 of them
         let budget = max_liars.saturating_sub(liars.len());
@@ -171,7 +170,12 @@ pub(crate) fn first_off<R: Ring>(base: &[Received<'_, R>], late: Received<'_, R>
     let parties: Vec<_> = base.iter().map(|r| r.party).collect();
     // A party of the base itself has nothing to be compared with
     let weights = if parties.contains(&late.party) { None } else { lagrange(&parties, R::point(late.party)) }?;
-    differs(&weights, base, late)
+    let (columns, len) = columns(base);
+    let (mut tiles, mut room) = tiles(len.min(late.shares.len()));
+    tiles.find_map(|tile| {
+        let room = room.get_mut(..tile.len()).unwrap_or_default();
+        differs(&weights, &columns, late.shares, (tile.start, room))
+    })
 }
 
 fn check_shape<R>(received: &[Received<'_, R>]) -> Result<(), DecodeError> {
@@ -184,14 +188,22 @@ fn check_shape<R>(received: &[Received<'_, R>]) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// The batch that these weights make of the shares of `base`.
-fn combined<R: Ring>(weights: &[R], base: &[Received<'_, R>]) -> Vec<R> {
-    let columns: Vec<_> = base.iter().map(|r| r.shares).collect();
-    ring::combine(weights, &columns, columns.first().map_or(0, |column| column.len()))
+/// The first place of a tile, from `start` on, where another party's share is not what these columns predict.
+fn differs<R: Ring>(weights: &[R], columns: &[&[R]], other: &[R], (start, tile): (usize, &mut [R])) -> Option<usize> {
+    ring::combine_tile(weights, columns, start, tile);
+    let other = other.get(start..).unwrap_or_default();
+    tile.iter().zip(other).position(|(a, b)| a != b).map(|place| start + place)
 }
 
-fn differs<R: Ring>(weights: &[R], base: &[Received<'_, R>], other: Received<'_, R>) -> Option<usize> {
-    combined(weights, base).iter().zip(other.shares).position(|(a, b)| a != b)
+/// Shares by party, and how many each has.
+fn columns<'a, R>(base: &[Received<'a, R>]) -> (Vec<&'a [R]>, usize) {
+    (base.iter().map(|r| r.shares).collect(), base.first().map_or(0, |r| r.shares.len()))
+}
+
+/// Places of a batch of this length in tiles, and room for one.
+fn tiles<R: Ring>(len: usize) -> (impl Iterator<Item = std::ops::Range<usize>>, Vec<R>) {
+    let starts = (0..len).step_by(ring::TILE);
+    (starts.map(move |start| start..len.min(start + ring::TILE)), vec![R::ZERO; len.min(ring::TILE)])
 }
 
 /// A batch read through its first degree + 1 parties.
@@ -214,12 +226,23 @@ impl<'a, R: Ring> Interpolation<'a, R> {
         Ok(Self { base, to_secret, checks })
     }
 
-    fn first_misfit(&self) -> Option<usize> {
-        self.checks.iter().filter_map(|(r, weights)| differs(weights, self.base, *r)).min()
-    }
-
-    fn secrets(&self) -> Vec<R> {
-        combined(&self.to_secret, self.base)
+    /// The secrets, or the first place where a share is off: tile by tile, so that a batch is read once.
+    fn secrets(&self) -> Result<Vec<R>, usize> {
+        let (columns, len) = columns(self.base);
+        let (tiles, mut room) = tiles(len);
+        let mut values = Vec::with_capacity(len);
+        for tile in tiles {
+            let room = room.get_mut(..tile.len()).unwrap_or_default();
+            let mut off = |(other, weights): &(Received<'_, R>, Vec<R>)| {
+                differs(weights, &columns, other.shares, (tile.start, &mut *room))
+            };
+            if let Some(misfit) = self.checks.iter().filter_map(&mut off).min() {
+                return Err(misfit);
+            }
+            ring::combine_tile(&self.to_secret, &columns, tile.start, room);
+            values.extend_from_slice(room);
+        }
+        Ok(values)
     }
 }
 

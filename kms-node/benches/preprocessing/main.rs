@@ -7,7 +7,9 @@
 //! - `mpc.open_us`: from the masked shares of four blocks to their opened values at every party, one after the other.
 //!
 //! An item counts once for the committee, when its batch is agreed and, over GR(2¹⁶, 4), on disk. Bytes are frames:
-//! payload, agreement and signatures. All processes share the cores of this machine.
+//! payload, agreement and signatures. All processes share the cores of this machine. The limit beside a rate is that of
+//! arithmetic: all parties do the AES blocks and ring products of step 1 and nothing else, on all cores; an item has 8
+//! bytes to each peer over GR(2⁶⁴, 4) and 2 over GR(2¹⁶, 4) without agreement. An argument picks figures by name.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -18,14 +20,19 @@
 #[path = "../../tests/kms_node/common/mod.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod common;
+#[path = "../../../mpc/benches/limit/mod.rs"]
+mod limit;
 mod party;
+#[path = "../../../mpc/benches/record/mod.rs"]
+mod record;
 
+use record::{Figure, record};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use tkms_kms_node::keystore::{Keystore, NodeIdentity};
+use tkms_mpc::ring::{DEGREE, Gr16, Gr64};
 use tkms_types::{Cluster, Node, PartyId};
 
 /// Set for the processes of the parties: the party's directory.
@@ -56,6 +63,8 @@ enum Task {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Report {
     seconds: f64,
+    /// Seconds of processor time of all threads, in the system too.
+    cpu: f64,
     items: u64,
     /// Bytes of frames to all peers together.
     bytes: u64,
@@ -75,43 +84,87 @@ fn main() {
     }
 }
 
-/// Name of the rate, name of the bytes, batches and items to task, items.
-type Kind = (&'static str, Option<&'static str>, fn(u32, u32) -> Task, u32);
+/// What is measured of one kind of batch.
+struct Kind {
+    rate: &'static str,
+    bytes: Option<&'static str>,
+    task: fn(u32, u32) -> Task,
+    /// Items of a batch: it takes the better part of a second.
+    items: u32,
+    /// Items per second of one party on one core.
+    limit: f64,
+    /// Bytes of an item to one peer, without agreement.
+    least: f64,
+}
+
+fn kinds(n: usize) -> [Kind; 3] {
+    let (bits16, bits64, products) = if n == 4 { (1_040_000, 1 << 19, 1 << 18) } else { (60_000, 40_000, 20_000) };
+    let bytes = |bytes: usize| bytes as f64 / DEGREE as f64;
+    [
+        Kind {
+            rate: "mpc.bits16_per_s",
+            bytes: Some("mpc.bit16_bytes_per_peer"),
+            task: |batches, items| Task::Bits16 { batches, items },
+            items: bits16,
+            limit: limit::per_core::<Gr16>(n, 1.0),
+            least: bytes(Gr16::BYTES),
+        },
+        Kind {
+            rate: "mpc.bits64_per_s",
+            bytes: Some("mpc.bit64_bytes_per_peer"),
+            task: |batches, items| Task::Bits64 { batches, items },
+            items: bits64,
+            limit: limit::per_core::<Gr64>(n, 1.0),
+            least: bytes(Gr64::BYTES),
+        },
+        Kind {
+            rate: "mpc.mults64_per_s",
+            bytes: None,
+            task: |batches, items| Task::Products64 { batches, items },
+            items: products,
+            limit: limit::per_core::<Gr64>(n, 3.0),
+            least: bytes(Gr64::BYTES),
+        },
+    ]
+}
+
+/// Whether a figure is asked for.
+fn wanted(name: &str) -> bool {
+    std::env::args().skip(1).find(|arg| !arg.starts_with('-')).is_none_or(|only| name.contains(&only))
+}
 
 fn measure(n: usize) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut parties = Parties::start(n);
-    // A batch takes the better part of a second
-    let (bits16, bits64, products) = if n == 4 { (1_040_000, 1 << 19, 1 << 18) } else { (60_000, 40_000, 20_000) };
-    let kinds: [Kind; 3] = [
-        (
-            "mpc.bits16_per_s",
-            Some("mpc.bit16_bytes_per_peer"),
-            |batches, items| Task::Bits16 { batches, items },
-            bits16,
-        ),
-        (
-            "mpc.bits64_per_s",
-            Some("mpc.bit64_bytes_per_peer"),
-            |batches, items| Task::Bits64 { batches, items },
-            bits64,
-        ),
-        ("mpc.mults64_per_s", None, |batches, items| Task::Products64 { batches, items }, products),
-    ];
-    for (rate, bytes, task, items) in kinds {
-        let calibration = parties.all(task(CALIBRATION, items));
+    for kind in kinds(n).into_iter().filter(|kind| wanted(kind.rate)) {
+        let calibration = parties.all((kind.task)(CALIBRATION, kind.items));
         let slowest = calibration.iter().map(|report| report.seconds).fold(0.0, f64::max);
         let batches = SECONDS * f64::from(CALIBRATION) / slowest;
-        let reports = parties.all(task(batches.ceil() as u32, items));
-        let rates: Vec<f64> = reports.iter().map(|report| report.items as f64 / report.seconds).collect();
-        record(rate, n, "items/s", &rates);
-        let per_peer = |report: &Report| report.bytes as f64 / (n - 1) as f64 / report.items as f64;
-        let per_peer: Vec<f64> = reports.iter().map(per_peer).collect();
-        bytes.into_iter().for_each(|name| record(name, n, "bytes", &per_peer));
+        let reports = parties.all((kind.task)(batches.ceil() as u32, kind.items));
+        let each = |figure: fn(&Report) -> f64| reports.iter().map(figure).collect::<Vec<_>>();
+        let limit = Some(kind.limit * cores as f64 / n as f64);
+        note(Figure { name: kind.rate, n, unit: "items/s", values: each(|r| r.items as f64 / r.seconds), limit });
+        let values: Vec<_> = each(|r| r.bytes as f64 / r.items as f64).iter().map(|b| b / (n - 1) as f64).collect();
+        if let Some(name) = kind.bytes {
+            note(Figure { name, n, unit: "bytes", values, limit: Some(kind.least) });
+        }
+        let cpu: f64 = each(|r| r.cpu / r.items as f64).iter().sum();
+        println!("{}, n = {n}: {:.0} ns of processor time an item, all parties together", kind.rate, cpu * 1e9);
     }
-    parties.all(Task::Open { count: OPENINGS / 10 });
-    let reports = parties.all(Task::Open { count: OPENINGS });
-    let times: Vec<f64> = reports.iter().map(|report| report.seconds * 1e6 / report.items as f64).collect();
-    record("mpc.open_us", n, "us", &times);
+    if wanted("mpc.open_us") {
+        parties.all(Task::Open { count: OPENINGS / 10 });
+        let reports = parties.all(Task::Open { count: OPENINGS });
+        let values = reports.iter().map(|report| report.seconds * 1e6 / report.items as f64).collect();
+        note(Figure { name: "mpc.open_us", n, unit: "us", values, limit: None });
+    }
+}
+
+/// Prints a figure and records it.
+fn note(figure: Figure<'_>) {
+    let (low, high) = figure.values.iter().fold((f64::INFINITY, 0f64), |(low, high), v| (low.min(*v), high.max(*v)));
+    let limit = figure.limit.map_or_else(String::new, |limit| format!(", limit {limit:.2}"));
+    println!("{}, n = {}: {low:.2} to {high:.2} {}{limit}", figure.name, figure.n, figure.unit);
+    record(figure);
 }
 
 /// The processes of a committee.
@@ -174,28 +227,4 @@ impl Drop for Parties {
             drop(child.wait());
         }
     }
-}
-
-/// Replaces the entry of this name and committee in `target/bench.json` and keeps the others.
-fn record(name: &str, n: usize, unit: &str, figures: &[f64]) {
-    let mut sorted = figures.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-    let file = target.join("bench.json");
-    let mut entries: Vec<Value> =
-        std::fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-    entries.retain(|entry| entry.get("name") != Some(&json!(name)) || entry.get("n") != Some(&json!(n)));
-    let value = sorted[sorted.len() / 2];
-    println!("{name}, n = {n}: {value:.2} {unit} ({:.2} to {:.2})", sorted[0], sorted[sorted.len() - 1]);
-    entries.push(json!({
-        "name": name,
-        "n": n,
-        "value": value,
-        "unit": unit,
-        "min": sorted.first(),
-        "max": sorted.last(),
-        "samples": sorted.len(),
-    }));
-    std::fs::create_dir_all(&target).unwrap();
-    std::fs::write(&file, serde_json::to_vec_pretty(&entries).unwrap()).unwrap();
 }

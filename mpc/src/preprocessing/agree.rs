@@ -3,6 +3,7 @@
 
 use crate::bounds::subsets;
 use crate::broadcast::Delivered;
+use crate::codec::write_elements;
 use crate::prss::check::majority;
 use crate::prss::{BatchKeys, KEY_BYTES};
 use crate::ring::Ring;
@@ -12,6 +13,8 @@ use tkms_types::{Committee, PartyId, SessionId};
 
 /// Digest of opened elements or of a message.
 pub(super) type Digest = [u8; 32];
+/// Elements encoded and hashed at once: enough for the widest vectors, few enough for the cache.
+const HASHED_AT_ONCE: usize = 1024;
 /// In the place of the digest of a message that did not come.
 const NOTHING: Digest = [0; 32];
 
@@ -63,9 +66,26 @@ pub(super) fn agreed_report(committee: Committee, evicted: &[PartyId], reports: 
     digests.iter().find(|digest| support(digest) > committee.threshold().faults()).copied()
 }
 
+/// Digest of the opened elements of a batch.
+pub(super) fn opened_digest<R: Ring>(session: SessionId, opened: &[R]) -> Digest {
+    Transcript::new(tags::BATCH_MESSAGE).word(session.0).u8(0).word(hashed(opened)).finish().0
+}
+
 /// Digest of a message of step 2.
 pub(super) fn message_digest<R: Ring>(session: SessionId, message: &[R]) -> Digest {
-    Transcript::new(tags::BATCH_MESSAGE).word(session.0).u8(1).bytes(&super::write(message)).finish().0
+    Transcript::new(tags::BATCH_MESSAGE).word(session.0).u8(1).word(hashed(message)).finish().0
+}
+
+/// BLAKE3 of the encoded elements: of megabytes Keccak would take as long as all the arithmetic.
+fn hashed<R: Ring>(list: &[R]) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    let mut bytes = Vec::with_capacity(HASHED_AT_ONCE * R::BYTES);
+    for part in list.chunks(HASHED_AT_ONCE) {
+        bytes.clear();
+        write_elements(part, &mut bytes);
+        hasher.update(&bytes);
+    }
+    hasher.finalize().into()
 }
 
 /// What a party shows of a rejected batch.

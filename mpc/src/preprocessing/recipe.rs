@@ -2,7 +2,7 @@
 //! opened, and what the items are then.
 
 use crate::prss::Draws;
-use crate::ring::{DEGREE, Gf16, Ring};
+use crate::ring::{DEGREE, Gf16, Ring, TILE};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -25,17 +25,34 @@ pub trait Recipe<R: Ring> {
     fn finish(&self, kept: Self::Kept, opened: &[R]) -> Option<Self::Items>;
 }
 
-/// Σ Xᵏ·values_k + zero, four values to an element.
-fn packed<R: Ring>(values: impl Iterator<Item = R>, zeros: &[R]) -> Vec<R> {
-    let mut values = values;
-    let element = |zero: &R| {
-        let mut four = [R::ZERO; DEGREE];
-        for value in &mut four {
-            *value = values.next().unwrap_or_default();
-        }
-        four.iter().rev().fold(R::ZERO, |sum, value| sum.times_x() + *value) + *zero
-    };
-    zeros.iter().map(element).collect()
+/// elements += Σ Xᵏ·values_k, four values to an element.
+fn add_packed<R: Ring>(elements: &mut [R], values: &[R]) {
+    let (values, _) = values.as_chunks::<DEGREE>();
+    for (element, four) in elements.iter_mut().zip(values) {
+        *element += four.iter().rev().fold(R::ZERO, |sum, value| sum.times_x() + *value);
+    }
+}
+
+/// The shares of what is opened, tile by tile: each is drawn, multiplied and packed while it is in the cache.
+fn message<R: Ring>(items: usize, mut tile: impl FnMut(&mut [R], &mut [R])) -> Vec<R> {
+    let mut message = Vec::with_capacity(items / DEGREE);
+    let (mut masked, mut packed) = (Zeroizing::new([R::ZERO; TILE]), Zeroizing::new([R::ZERO; TILE / DEGREE]));
+    for start in (0..items).step_by(TILE) {
+        let count = TILE.min(items - start);
+        let masked = masked.get_mut(..count).unwrap_or_default();
+        let packed = packed.get_mut(..count / DEGREE).unwrap_or_default();
+        packed.fill(R::ZERO);
+        tile(masked, packed);
+        add_packed(packed, masked);
+        message.extend_from_slice(packed);
+    }
+    message
+}
+
+/// Fresh sharings of uniform words in the place of what is there.
+fn draw<R: Ring>(shares: &mut [R], draws: &mut Draws<R>) {
+    shares.fill(R::ZERO);
+    draws.add_base_shares(shares);
 }
 
 /// A public word as a sharing of degree 0.
@@ -71,10 +88,17 @@ impl<R: Ring> Recipe<R> for Bits {
     }
 
     fn prepare(&self, draws: &mut Draws<R>) -> (Self::Kept, Vec<R>) {
-        let a = draws.base_shares(self.count);
-        let zeros = draws.zeros(self.count / DEGREE);
-        let message = packed(a.iter().map(|a| *a * *a + *a), &zeros);
-        (a, message)
+        // with its whole capacity: growing would leave copies of shares behind
+        let mut kept = Zeroizing::new(Vec::with_capacity(self.count));
+        let mut a = Zeroizing::new([R::ZERO; TILE]);
+        let message = message(self.count, |masked, zeros| {
+            let a = a.get_mut(..masked.len()).unwrap_or_default();
+            draw(a, draws);
+            draws.add_zeros(zeros);
+            masked.iter_mut().zip(&*a).for_each(|(masked, a)| *masked = *a * *a + *a);
+            kept.extend_from_slice(a);
+        });
+        (kept, message)
     }
 
     fn plausible(&self, opened: &[R]) -> bool {
@@ -83,10 +107,10 @@ impl<R: Ring> Recipe<R> for Bits {
     }
 
     fn finish(&self, mut a: Self::Kept, opened: &[R]) -> Option<BitShares<R>> {
-        for (share, v) in a.iter_mut().zip(opened.iter().flat_map(R::words)) {
-            let (root, divisor) = R::even_root(*v)?;
-            *share = (*share - constant(root)).scale(divisor);
+        if !Recipe::<R>::plausible(self, opened) {
+            return None;
         }
+        R::subtract_roots(&mut a, opened);
         Some(BitShares(a))
     }
 }
@@ -126,10 +150,19 @@ impl<R: Ring> Recipe<R> for Triples {
     }
 
     fn prepare(&self, draws: &mut Draws<R>) -> (Self::Kept, Vec<R>) {
-        let [x, y, z] = [(); 3].map(|()| draws.base_shares(self.count));
-        let zeros = draws.zeros(self.count / DEGREE);
-        let masked = x.iter().zip(y.iter()).zip(z.iter()).map(|((x, y), r)| *x * *y + *r);
-        let message = packed(masked, &zeros);
+        let mut lists = [(); 3].map(|()| Zeroizing::new(Vec::with_capacity(self.count)));
+        let mut tiles = Zeroizing::new([[R::ZERO; TILE]; 3]);
+        let message = message(self.count, |masked, zeros| {
+            for (list, tile) in lists.iter_mut().zip(tiles.iter_mut()) {
+                let tile = tile.get_mut(..masked.len()).unwrap_or_default();
+                draw(tile, draws);
+                list.extend_from_slice(tile);
+            }
+            draws.add_zeros(zeros);
+            let [x, y, r] = &*tiles;
+            masked.iter_mut().zip(x).zip(y).zip(r).for_each(|(((masked, x), y), r)| *masked = *x * *y + *r);
+        });
+        let [x, y, z] = lists;
         (TripleShares { x, y, z }, message)
     }
 

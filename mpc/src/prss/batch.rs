@@ -69,16 +69,17 @@ impl BatchKeys {
         let at = R::point(self.owner.party);
         let contexts = [tags::PRSS_RING, tags::PRSS_BASE, tags::PRSS_ZERO].map(|tag| Transcript::new(tag).finish().0);
         let subset = |(weight, secret): (R, &[u8; KEY_BYTES])| {
-            let mut power = weight;
-            let powers = (0..self.owner.committee.threshold().faults()).map(|_| {
-                power = power * at;
-                power
-            });
             let [ring, base, zero] = contexts.map(|context| Stream::new(secret, &context));
-            SubsetDraws { ring, base, zero, weight, powers: powers.collect() }
+            let mut power = weight;
+            let zeros = (0..self.owner.committee.threshold().faults()).map(|j| {
+                power = power * at;
+                (zero.at_range(j), power)
+            });
+            let zeros = zeros.collect();
+            SubsetDraws { ring, base, zeros, weight }
         };
         let subsets = weights(self.owner).into_iter().zip(self.secrets.iter()).map(subset).collect();
-        Draws { subsets }
+        Draws { subsets, scratch: Scratch::new() }
     }
 }
 
@@ -92,26 +93,28 @@ impl fmt::Debug for BatchKeys {
 struct SubsetDraws<R> {
     ring: Stream,
     base: Stream,
-    zero: Stream,
+    /// For j = 1 … t: χ_(A,j), and f_A(α)·αʲ.
+    zeros: Vec<(Stream, R)>,
     /// f_A at the party's point α.
     weight: R,
-    /// f_A(α)·αʲ, j = 1 … t.
-    powers: Vec<R>,
 }
 
 /// The sharings of a batch, drawn one after the other: all parties draw the same kinds in the same numbers.
-pub struct Draws<R> {
+pub struct Draws<R: Ring> {
     subsets: Vec<SubsetDraws<R>>,
+    scratch: Scratch<R>,
 }
 
 impl<R: Ring> Draws<R> {
     /// PRSS.Next: shares of uniform ring elements, degree t.
     pub fn ring_shares(&mut self, count: usize) -> Zeroizing<Vec<R>> {
         let mut sums = Zeroizing::new(vec![R::ZERO; count]);
-        let mut scratch = Scratch::new();
-        for subset in &mut self.subsets {
-            let weight = subset.weight;
-            subset.ring.elements(&mut sums, &mut scratch, |sums, elements| R::add_products(sums, weight, elements));
+        for sums in sums.chunks_mut(CHUNK_BYTES / R::BYTES) {
+            for subset in &mut self.subsets {
+                let weight = subset.weight;
+                let add = |sums: &mut [R], elements: &[R]| R::add_products(sums, weight, elements);
+                subset.ring.elements(sums, &mut self.scratch, add);
+            }
         }
         sums
     }
@@ -119,12 +122,19 @@ impl<R: Ring> Draws<R> {
     /// PRSS.Next in the base ring: shares of uniform words, degree t. The shares fill the whole ring.
     pub fn base_shares(&mut self, count: usize) -> Zeroizing<Vec<R>> {
         let mut sums = Zeroizing::new(vec![R::ZERO; count]);
-        let mut scratch = Scratch::new();
-        for subset in &mut self.subsets {
-            let weight = subset.weight;
-            subset.base.words::<R>(&mut sums, &mut scratch, |sums, words| R::add_scaled(sums, weight, words));
-        }
+        self.add_base_shares(&mut sums);
         sums
+    }
+
+    /// The same, added to what is there. A draw in parts of whole AES blocks is the draw as a whole.
+    pub(crate) fn add_base_shares(&mut self, sums: &mut [R]) {
+        // all subsets for one part after the other: the part stays in the fastest cache
+        for sums in sums.chunks_mut(CHUNK_BYTES * DEGREE / R::BYTES) {
+            for subset in &mut self.subsets {
+                let weight = subset.weight;
+                subset.base.words(sums, &mut self.scratch, |sums, words| R::add_scaled(sums, weight, words));
+            }
+        }
     }
 
     /// PRZS.Next: shares of 0, degree 2t, Σ_A f_A·Σⱼ χ_(A,j)·Xʲ with χ uniform in the whole ring.
@@ -133,24 +143,26 @@ impl<R: Ring> Draws<R> {
     /// other coefficients what it must not know (`docs/protocol/preprocessing.md`, "Zero in the full ring").
     pub fn zeros(&mut self, count: usize) -> Zeroizing<Vec<R>> {
         let mut sums = Zeroizing::new(vec![R::ZERO; count]);
-        let mut scratch = Scratch::new();
-        for subset in &mut self.subsets {
-            for power in &subset.powers {
-                subset.zero.elements(&mut sums, &mut scratch, |sums, elements| R::add_products(sums, *power, elements));
+        self.add_zeros(&mut sums);
+        sums
+    }
+
+    /// The same, added to what is there, in parts as [`Self::add_base_shares`].
+    pub(crate) fn add_zeros(&mut self, sums: &mut [R]) {
+        for sums in sums.chunks_mut(CHUNK_BYTES / R::BYTES) {
+            for (stream, power) in self.subsets.iter_mut().flat_map(|subset| &mut subset.zeros) {
+                let add = |sums: &mut [R], elements: &[R]| R::add_products(sums, *power, elements);
+                stream.elements(sums, &mut self.scratch, add);
             }
         }
-        sums
     }
 
     /// Zero-sharings with χ in the base ring: what the rule forbids, for the test that shows why.
     #[cfg(test)]
     pub(crate) fn zeros_in_the_base_ring(&mut self, count: usize) -> Zeroizing<Vec<R>> {
         let mut sums = Zeroizing::new(vec![R::ZERO; count]);
-        let mut scratch = Scratch::new();
-        for subset in &mut self.subsets {
-            for power in &subset.powers {
-                subset.zero.words::<R>(&mut sums, &mut scratch, |sums, words| R::add_scaled(sums, *power, words));
-            }
+        for (stream, power) in self.subsets.iter_mut().flat_map(|subset| &mut subset.zeros) {
+            stream.words::<R>(&mut sums, &mut self.scratch, |sums, words| R::add_scaled(sums, *power, words));
         }
         sums
     }
@@ -188,6 +200,11 @@ impl Stream {
         aes_key.zeroize();
         derived.zeroize();
         Self { cipher, next: 0 }
+    }
+
+    /// The same key, from a block that counting from 0, or from another range, does not reach.
+    fn at_range(&self, range: usize) -> Self {
+        Self { cipher: self.cipher.clone(), next: (range as u128) << 64 }
     }
 
     /// The next bytes, `used` of them.
@@ -234,7 +251,7 @@ impl Stream {
     }
 }
 
-/// Buffers of a draw, for all subsets: clearing them for each would cost as much as the encryption.
+/// Buffers of all draws of a batch: clearing them for each would cost as much as the encryption.
 struct Scratch<R: Ring> {
     blocks: [Block; CHUNK],
     bytes: Zeroizing<[u8; CHUNK_BYTES]>,

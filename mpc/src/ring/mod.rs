@@ -7,12 +7,13 @@ mod batch;
 mod gf16;
 pub(crate) mod rs;
 
+pub(crate) use batch::{TILE, combine_tile};
 pub use batch::{combine, dot};
 pub use gf16::Gf16;
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
 use tkms_types::PartyId;
-use zeroize::Zeroize;
+use zeroize::{DefaultIsZeroes, Zeroize};
 
 /// Degree of the extension: coefficients of an element, and blocks packed into one element.
 pub const DEGREE: usize = 4;
@@ -74,21 +75,14 @@ pub trait Ring:
     /// Appends the encoding: coefficients one after the other, constant first, each little-endian.
     fn write_le(&self, bytes: &mut Vec<u8>);
     /// Reads what [`Self::write_le`] writes; missing bytes are 0.
-    #[inline]
-    fn read_le(bytes: &[u8]) -> Self {
-        let size = Self::BYTES / DEGREE;
-        let mut chunks = bytes.chunks(size);
-        Self::from_words(std::array::from_fn(|_| Self::word_from_le(chunks.next().unwrap_or_default())))
-    }
+    fn read_le(bytes: &[u8]) -> Self;
     /// sums += weight · words, place by place.
-    #[inline]
-    fn add_scaled(sums: &mut [Self], weight: Self, words: &[Self::Word]) {
-        for (sum, word) in sums.iter_mut().zip(words) {
-            *sum += weight.scale(*word);
-        }
-    }
+    fn add_scaled(sums: &mut [Self], weight: Self, words: &[Self::Word]);
     /// sums += weight · elements, place by place.
     fn add_products(sums: &mut [Self], weight: Self, elements: &[Self]);
+    /// Four shares for each element: share ← −(share − ρ)/(1 + 2ρ), ρ the even root of x² + x = the element's word, which
+    /// has to be even ([`Self::even_root`]).
+    fn subtract_roots(shares: &mut [Self], elements: &[Self]);
     /// The even root ρ of x² + x = v over Z_2ᵏ and −1/(1 + 2ρ); `None` if v is odd: then there is no root.
     ///
     /// The other root is −1 − ρ. v is public: time may depend on whether there is a root.
@@ -113,8 +107,11 @@ pub trait Ring:
 macro_rules! galois_ring {
     ($(#[$doc:meta])* $name:ident, $word:ty, newton = $newton:expr) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Zeroize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct $name([$word; DEGREE]);
+
+        /// Zeroed by one write, not by one a coefficient.
+        impl DefaultIsZeroes for $name {}
 
         impl $name {
             /// 0.
@@ -206,6 +203,21 @@ macro_rules! galois_ring {
                 element
             }
 
+            /// [`Ring::even_root`] without its check.
+            #[inline]
+            fn root_of_even(v: $word) -> ($word, $word) {
+                let m = <$word>::wrapping_mul;
+                // x = v and 1/(1 + 2x) = 1 are right mod 4; every step doubles the bits of both
+                let (mut x, mut y): ($word, $word) = (v, 1);
+                for _ in 1..$newton {
+                    let miss = m(x, x).wrapping_add(x).wrapping_sub(v);
+                    x = x.wrapping_sub(m(miss, y));
+                    let slope = x.wrapping_add(x).wrapping_add(1);
+                    y = m(y, (2 as $word).wrapping_sub(m(slope, y)));
+                }
+                (x, y.wrapping_neg())
+            }
+
             /// Coefficients one after the other, constant first, each little-endian.
             #[must_use]
             pub fn to_le_bytes(&self) -> [u8; Self::BYTES] {
@@ -287,64 +299,62 @@ macro_rules! galois_ring {
             }
             #[inline]
             fn write_le(&self, bytes: &mut Vec<u8>) {
-                for word in self.0 {
-                    bytes.extend(word.to_le_bytes());
+                bytes.extend_from_slice(&self.to_le_bytes());
+            }
+            #[inline]
+            fn read_le(bytes: &[u8]) -> Self {
+                if let Some(le) = bytes.first_chunk() {
+                    return Self::from_le_bytes(le);
                 }
+                let mut le = [0; Self::BYTES];
+                for (to, from) in le.iter_mut().zip(bytes) {
+                    *to = *from;
+                }
+                Self::from_le_bytes(&le)
             }
 
             fn add_products(sums: &mut [Self], weight: Self, elements: &[Self]) {
+                // the matrix of "times weight", row by row: the four sums of an element fill a vector register
                 let by_x = weight.times_x();
                 let by_x2 = by_x.times_x();
-                // columns of the matrix of "times weight": a coefficient of an element meets one of them
-                let columns = [weight.0, by_x.0, by_x2.0, by_x2.times_x().0];
-                // both cut to one length, or chunks and rests would not meet
-                let len = sums.len().min(elements.len());
-                let sums = sums.get_mut(..len).unwrap_or_default();
-                let elements = elements.get(..len).unwrap_or_default();
-                let (sums, last_sums) = sums.as_chunks_mut::<{ batch::LANES }>();
-                let (elements, last) = elements.as_chunks::<{ batch::LANES }>();
-                for (sums, elements) in sums.iter_mut().zip(elements) {
-                    // transposed, so that one coefficient of all lanes fills a vector register
-                    let mut planes = [[0 as $word; batch::LANES]; DEGREE];
-                    let [p0, p1, p2, p3] = &mut planes;
-                    for ((((p0, p1), p2), p3), element) in
-                        p0.iter_mut().zip(p1.iter_mut()).zip(p2.iter_mut()).zip(p3.iter_mut()).zip(elements)
-                    {
-                        [*p0, *p1, *p2, *p3] = element.0;
-                    }
-                    let mut products = [[0 as $word; batch::LANES]; DEGREE];
-                    for (plane, column) in planes.iter().zip(&columns) {
-                        for (product, factor) in products.iter_mut().zip(column) {
-                            for (sum, coefficient) in product.iter_mut().zip(plane) {
-                                *sum = sum.wrapping_add(coefficient.wrapping_mul(*factor));
-                            }
+                let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (weight.0, by_x.0);
+                let ([c0, c1, c2, c3], [d0, d1, d2, d3]) = (by_x2.0, by_x2.times_x().0);
+                let rows = [[a0, b0, c0, d0], [a1, b1, c1, d1], [a2, b2, c2, d2], [a3, b3, c3, d3]];
+                let rows = &rows;
+                batch::vectorised!(|sums: &mut [$name], rows: &[[$word; DEGREE]; DEGREE], elements: &[$name]| {
+                    let m = <$word>::wrapping_mul;
+                    for (sum, element) in sums.iter_mut().zip(elements) {
+                        let [p, q, r, s] = element.0;
+                        for (sum, [a, b, c, d]) in sum.0.iter_mut().zip(rows) {
+                            let products = m(p, *a).wrapping_add(m(q, *b)).wrapping_add(m(r, *c)).wrapping_add(m(s, *d));
+                            *sum = sum.wrapping_add(products);
                         }
                     }
-                    let [p0, p1, p2, p3] = &products;
-                    for ((((p0, p1), p2), p3), sum) in p0.iter().zip(p1).zip(p2).zip(p3).zip(sums) {
-                        *sum += Self([*p0, *p1, *p2, *p3]);
+                });
+            }
+
+            fn add_scaled(sums: &mut [Self], weight: Self, words: &[$word]) {
+                batch::vectorised!(|sums: &mut [$name], weight: $name, words: &[$word]| {
+                    for (sum, word) in sums.iter_mut().zip(words) {
+                        *sum += weight.scale(*word);
                     }
-                }
-                for (sum, element) in last_sums.iter_mut().zip(last) {
-                    *sum += weight * *element;
-                }
+                });
+            }
+
+            fn subtract_roots(shares: &mut [Self], elements: &[Self]) {
+                batch::vectorised!(|shares: &mut [$name], elements: &[$name]| {
+                    for (shares, element) in shares.as_chunks_mut::<DEGREE>().0.iter_mut().zip(elements) {
+                        for (share, v) in shares.iter_mut().zip(&element.0) {
+                            let (root, divisor) = $name::root_of_even(*v);
+                            *share = (*share - $name::constant(root)).scale(divisor);
+                        }
+                    }
+                });
             }
 
             #[inline]
             fn even_root(v: $word) -> Option<($word, $word)> {
-                if v & 1 == 1 {
-                    return None;
-                }
-                let m = <$word>::wrapping_mul;
-                // x = v and 1/(1 + 2x) = 1 are right mod 4; every step doubles the bits of both
-                let (mut x, mut y): ($word, $word) = (v, 1);
-                for _ in 1..$newton {
-                    let miss = m(x, x).wrapping_add(x).wrapping_sub(v);
-                    x = x.wrapping_sub(m(miss, y));
-                    let slope = x.wrapping_add(x).wrapping_add(1);
-                    y = m(y, (2 as $word).wrapping_sub(m(slope, y)));
-                }
-                Some((x, y.wrapping_neg()))
+                (v & 1 == 0).then(|| Self::root_of_even(v))
             }
         }
 

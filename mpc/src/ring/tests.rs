@@ -159,10 +159,16 @@ proptest! {
     }
 }
 
+fn plain_bit<R: Ring>((share, v): (&R, &R::Word)) -> R {
+    let (root, divisor) = R::even_root(*v).unwrap();
+    let zero = R::ZERO.words()[0];
+    (*share - R::from_words([root, zero, zero, zero])).scale(divisor)
+}
+
 /// The kernels against their plain twins, at lengths around the width of a vector.
 fn kernels_equal_their_twins<R: Ring>() {
     let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(7);
-    for len in [0, 1, batch::LANES - 1, batch::LANES, batch::LANES + 1, 5 * batch::LANES + 3] {
+    for len in [0, 1, 15, 16, 17, 83, TILE - 1, TILE, TILE + 1, 2 * TILE + 3] {
         let weights: Vec<R> = (0..3).map(|_| R::random(&mut rng)).collect();
         let columns: Vec<Vec<R>> = (0..3).map(|_| (0..len).map(|_| R::random(&mut rng)).collect()).collect();
         let views: Vec<&[R]> = columns.iter().map(Vec::as_slice).collect();
@@ -177,8 +183,18 @@ fn kernels_equal_their_twins<R: Ring>() {
         R::add_products(&mut short, R::ONE, &columns[1]);
         assert_eq!(short, columns[1][..len / 2], "and a long one is cut");
         let scalars: Vec<_> = (0..len).map(|i| columns[1][i].words()[0]).collect();
+        let mut sums = columns[0].clone();
+        R::add_scaled(&mut sums, weights[1], &scalars);
+        let plain = |i: usize| columns[0][i] + weights[1].scale(scalars[i]);
+        assert_eq!(sums, (0..len).map(plain).collect::<Vec<_>>());
         let plain = scalars.iter().zip(&columns[0]).fold(R::ZERO, |sum, (scalar, share)| sum + share.scale(*scalar));
         assert_eq!(dot(&scalars, &columns[0]), plain);
+        let even: Vec<R> = columns[1].iter().map(|element| *element + *element).collect();
+        let shares: Vec<R> = (0..4 * len).map(|_| R::random(&mut rng)).collect();
+        let plain: Vec<R> = shares.iter().zip(even.iter().flat_map(R::words)).map(plain_bit).collect();
+        let mut found = shares.clone();
+        R::subtract_roots(&mut found, &even);
+        assert_eq!(found, plain);
     }
 }
 
