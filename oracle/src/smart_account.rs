@@ -14,7 +14,7 @@ use tkms_types::limits::SMART_ACCOUNT_GAS;
 use tkms_types::typed_data::{permit_digest, permit_domain, recover};
 use tkms_types::{GatewayDomain, HostChain};
 use tkms_wire::account_witness::{
-    ACCEPTS, ACCOUNTS, AccountWitness, CODE_BYTES, SLOTS, WITNESS_BYTES, WitnessedAccount, WitnessedSlot,
+    ACCEPTS, ACCOUNTS, AccountWitness, CODE_BYTES, SLOTS, WITNESS_BYTES, WitnessedAccount, WitnessedSlot, pool,
     signature_call,
 };
 use tkms_wire::kms;
@@ -120,9 +120,10 @@ impl Question {
     }
 
     fn pooled(&self, found: &[Found]) -> Result<AccountWitness, Unproven> {
-        let of = |found: &Found| found.proof.slots.iter().map(|(_, nodes)| nodes.clone()).collect::<Vec<_>>();
-        let proofs: Vec<Vec<Bytes>> =
-            found.iter().flat_map(|found| std::iter::once(found.proof.account.clone()).chain(of(found))).collect();
+        let raw = |nodes: &Vec<Bytes>| nodes.iter().map(|node| node.0.clone()).collect::<Vec<_>>();
+        let slots = |found: &Found| found.proof.slots.iter().map(|(_, nodes)| raw(nodes)).collect::<Vec<_>>();
+        let proofs: Vec<_> =
+            found.iter().flat_map(|found| std::iter::once(raw(&found.proof.account)).chain(slots(found))).collect();
         let (nodes, places) = pool(&proofs);
         let mut places = places.into_iter();
         let accounts = found.iter().map(|found| WitnessedAccount {
@@ -152,21 +153,6 @@ impl Question {
             format!("the answer of {} depends on {found} {what}, at most {limit} are looked at", self.account);
         Unproven::Never(Refused { code: "SmartAccountUnproven".to_owned(), message })
     }
-}
-
-/// Every node of the proofs once, and each proof as places among them. Proofs of 16 accounts and 256 slots, at most 64 nodes each, leave no place
-/// beyond the last `u16`.
-fn pool(proofs: &[Vec<Bytes>]) -> (Vec<bytes::Bytes>, Vec<Vec<u16>>) {
-    let (mut nodes, mut known) = (Vec::new(), BTreeMap::new());
-    let mut place = |node: &Bytes| {
-        let next = u16::try_from(nodes.len()).unwrap_or(u16::MAX);
-        *known.entry(node.clone()).or_insert_with(|| {
-            nodes.push(node.0.clone());
-            next
-        })
-    };
-    let places = proofs.iter().map(|proof| proof.iter().map(&mut place).collect()).collect();
-    (nodes, places)
 }
 
 async fn find(rpc: &Rpc, anchor: &Anchor, address: Address, slots: BTreeSet<B256>) -> Result<Found, Unproven> {

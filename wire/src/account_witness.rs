@@ -7,7 +7,7 @@ use crate::field::{FieldError, Problem, bounded, fixed, nested};
 use crate::kms;
 use alloy_primitives::{Address, B256, U256, b256, hex};
 use bytes::Bytes;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of all of it as it is sent: a Safe with its singleton, handler and a signer contract takes some 90 KiB.
 pub const WITNESS_BYTES: usize = 256 * 1024;
@@ -68,6 +68,21 @@ pub fn signature_call(digest: B256, signature: &[u8]) -> Vec<u8> {
     let word = |number: usize| U256::from(number).to_be_bytes::<32>();
     let padding = vec![0; signature.len().next_multiple_of(32) - signature.len()];
     [SELECTOR.as_slice(), digest.as_slice(), &word(64), &word(signature.len()), signature, &padding].concat()
+}
+
+/// Every node of the proofs once, and each proof as places among them. A witness in its limits has fewer nodes than `u16` counts.
+#[must_use]
+pub fn pool(proofs: &[Vec<Bytes>]) -> (Vec<Bytes>, Vec<Vec<u16>>) {
+    let (mut nodes, mut known) = (Vec::new(), BTreeMap::new());
+    let mut place = |node: &Bytes| {
+        let next = u16::try_from(nodes.len()).unwrap_or(u16::MAX);
+        *known.entry(node.clone()).or_insert_with(|| {
+            nodes.push(node.clone());
+            next
+        })
+    };
+    let places = proofs.iter().map(|proof| proof.iter().map(&mut place).collect()).collect();
+    (nodes, places)
 }
 
 /// Whether the signature is wrapped for an account that is not deployed.

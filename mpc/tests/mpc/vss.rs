@@ -143,8 +143,9 @@ impl Lies<VssMsg<Gr64>> for Complains {
     ) -> Vec<InRound<VssMsg<Gr64>>> {
         let mut msg = honest.clone();
         if let (3, VssMsg::Broadcast(BroadcastMsg::Send(value))) = (msg.round, &mut msg.msg) {
-            *value =
-                (1..=7u8).flat_map(|d| [[d, 1 + d % 7, 1, 0, 0, 0, 0].to_vec(), vec![9; Gr64::BYTES]].concat()).collect();
+            *value = (1..=7u8)
+                .flat_map(|d| [[d, 1 + d % 7, 1, 0, 0, 0, 0].to_vec(), vec![9; Gr64::BYTES]].concat())
+                .collect();
             // nobody complains about its pair with itself
             value.drain(2 * 39..3 * 39);
         }

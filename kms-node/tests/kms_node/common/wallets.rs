@@ -7,12 +7,11 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::{KECCAK_EMPTY, TrieAccount};
 use k256::ecdsa::SigningKey;
 use merkle_acl::Anchor;
-use merkle_acl::compact::pool;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tkms_kms_node::policy::smart_account::{Accepted, Claim, ask};
 use tkms_kms_node::refusal::Refusal;
-use tkms_wire::account_witness::{AccountWitness, WitnessedAccount, WitnessedSlot};
+use tkms_wire::account_witness::{AccountWitness, WitnessedAccount, WitnessedSlot, pool};
 use tkms_wire::signature::sign;
 
 pub const WALLET: Address = Address::repeat_byte(0x3a);
@@ -127,8 +126,9 @@ impl World {
             proofs.push(proof);
             proofs.extend(Self::storage(account(address), slots).1);
         }
-        let pooled = pool(proofs.iter().map(Vec::as_slice)).unwrap();
-        let mut places = pooled.proofs.into_iter();
+        let raw = |proof: Vec<Bytes>| proof.into_iter().map(|node| node.0).collect();
+        let (nodes, places) = pool(&proofs.into_iter().map(raw).collect::<Vec<_>>());
+        let mut places = places.into_iter();
         let accounts = wanted.iter().map(|(address, slots)| WitnessedAccount {
             address: *address,
             nodes: places.next().unwrap(),
@@ -136,7 +136,7 @@ impl World {
             slots: slots.iter().map(|slot| WitnessedSlot { slot: *slot, nodes: places.next().unwrap() }).collect(),
         });
         let accounts = accounts.collect();
-        AccountWitness { nodes: pooled.nodes.into_iter().map(|node| node.0).collect(), accounts }
+        AccountWitness { nodes, accounts }
     }
 
     /// The block's header over the state.
