@@ -161,11 +161,11 @@ fn user_with(signature: Bytes, witness: Option<AccountWitness>) -> Request {
     let evidence = Evidence {
         header: Bytes::new().0,
         attested: None,
-        nodes: Vec::new(),
-        account: Vec::new(),
-        executor: Vec::new(),
+        accounts: Default::default(),
+        executor: false,
+        storage: Default::default(),
         slots: Vec::new(),
-        paths: Vec::new(),
+        places: Vec::new(),
         hashes: Vec::new(),
         witness,
     };
@@ -204,13 +204,11 @@ fn check_1_a_witness_has_room_of_its_own() {
     let big = |witness: bool| {
         let mut with = user_with(Bytes::from_static(&[1; 65]), None);
         let evidence = with.evidence.as_mut().unwrap();
-        let (world, bytes) = (World::with(vec![0; 60_000].into(), []), vec![0; 600]);
-        let nodes = (0..300u16).map(|number| [&number.to_be_bytes()[..], &bytes[2..]].concat().into());
         if witness {
+            let world = World::with(vec![0; 60_000].into(), []);
             evidence.witness = Some(world.witness(&[(WALLET, &[])]));
         } else {
-            evidence.nodes = nodes.collect();
-            evidence.account = (0..64).collect();
+            evidence.storage = vec![0; 180_000].into();
         }
         let Ask::User(request) = with.ask else { unreachable!() };
         let (evidence, wait, label) = (with.evidence, std::time::Duration::ZERO, String::new());
