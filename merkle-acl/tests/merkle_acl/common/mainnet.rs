@@ -216,6 +216,7 @@ pub fn sent(range: &MountainRange, indices: &[u64], i: u64) -> Evidence {
         slots: state.slots.iter().map(|proof| proof.slot).collect(),
         places: indices.iter().map(|index| if by_slot.contains(index) { 0 } else { index + 1 }).collect(),
         hashes: compress(&paths, range.count()).unwrap(),
+        witness: None,
     }
 }
 
