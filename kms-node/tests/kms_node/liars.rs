@@ -19,9 +19,10 @@ use tkms_mpc::exhibit::Exhibit;
 use tkms_types::{Committee, FheType, PartyId};
 
 const HONEST: [usize; 3] = [1, 2, 3];
-/// Short rounds: who is silent costs each of them.
 const PLAN: Preprocessing =
-    Preprocessing { items: 2_000, batch_items: 1_000, round_ms: 250, setup_wait_ms: 60_000, evict_silent: false };
+    Preprocessing { items: 2_000, batch_items: 1_000, round_ms: 2_000, setup_wait_ms: 60_000, evict_silent: false };
+/// Short rounds: who is silent costs each of them.
+const SHORT: Preprocessing = Preprocessing { round_ms: 400, ..PLAN };
 /// Where a private frame has the tag of its message: after the round and the mark that nothing is signed.
 const TAG: usize = 3;
 const DEALING: u8 = 7;
@@ -137,7 +138,7 @@ async fn a_liar_in_a_batch_is_named_by_all_convicted_by_its_keys_and_the_stock_f
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_node_that_is_silent_in_batches_is_not_named_and_keeps_the_stock_empty_and_decryptions_go_on() {
-    let world = world_with_a_fourth(PLAN, says_nothing).await;
+    let world = world_with_a_fourth(SHORT, says_nothing).await;
     // the first batch is over, with every round waited for, and others have followed
     tokio::time::sleep(Duration::from_secs(12)).await;
     decrypts(&world, 52).await;
@@ -150,7 +151,7 @@ async fn a_node_that_is_silent_in_batches_is_not_named_and_keeps_the_stock_empty
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_node_that_is_silent_in_batches_is_left_out_where_the_operators_chose_that() {
-    let plan = Preprocessing { evict_silent: true, ..PLAN };
+    let plan = Preprocessing { evict_silent: true, ..SHORT };
     let world = world_with_a_fourth(plan, says_nothing).await;
     let batch = common_batch(&world).await;
     let mut items = Vec::new();
@@ -164,7 +165,7 @@ async fn a_node_that_is_silent_in_batches_is_left_out_where_the_operators_chose_
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_bad_dealer_in_the_setup_is_named_and_convicted_and_the_others_have_keys() {
     let mut world = World::without_masks(4);
-    world.preprocess(Preprocessing { items: 0, round_ms: 2_000, ..PLAN });
+    world.preprocess(Preprocessing { items: 0, ..PLAN });
     world.start(HONEST).await;
     world.start_with(4, Some(Tampering::with(deals_badly))).await;
     eventually(async || HONEST.iter().all(|party| world.masks_on_disk(*party).is_some()).then_some(())).await;

@@ -5,7 +5,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use std::collections::BTreeSet;
 use tkms_mpc::broadcast::BroadcastMsg;
-use tkms_mpc::codec::{RunKind, Terms, Wire};
+use tkms_mpc::codec::{RunKind, Terms};
 use tkms_mpc::preprocessing::BatchMsg;
 use tkms_mpc::prss_setup::SetupMsg;
 use tkms_mpc::ring::{Gr16, Gr64};
