@@ -1,5 +1,5 @@
 //! `coprocessor.overhead_percent` and the figures beside it, with production keys made for the occasion; written to
-//! `target/bench.json`. Some eighty seconds on two cores.
+//! `target/bench.json`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench fails by panicking and reports by printing")]
 
 use alloy_primitives::{Address, B256};
@@ -16,7 +16,7 @@ use tkms_types::{
     MinFinality, Thresholds,
 };
 
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 3;
 
 fn main() {
     // `cargo test --benches` only checks that it builds and starts
