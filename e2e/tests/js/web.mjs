@@ -144,6 +144,8 @@ try {
   // Without a sandbox: containers seldom allow one, and the only pages are ours
   browser = await chromium.launch({ executablePath: args.chromium, args: ["--no-sandbox"] });
   const page = await browser.newPage({ viewport: { width: 1100, height: 900 } });
+  // A click ends when the page has time for it, which is after a proof
+  page.setDefaultTimeout(ACTION_TIME);
   page.on("pageerror", (error) => say(`page: ${error.message}`));
   page.on("console", (message) => message.type() === "error" && say(`console: ${message.text()}`));
   await drive(page, deployment);
