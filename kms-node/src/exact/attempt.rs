@@ -17,8 +17,8 @@ pub(super) enum Machine {
 /// See the module. What came before its machine was there waits here: one message of each party.
 #[derive(Default)]
 pub(super) struct Attempt {
-    /// The first vote of each party.
-    pub votes: BTreeMap<PartyId, (Range, Arc<Ballot>)>,
+    /// The first vote of each party, and what shows it, if that is short enough to be passed on.
+    pub votes: BTreeMap<PartyId, (Range, Option<Arc<Ballot>>)>,
     /// Our vote was cast, or is asked for.
     pub claimed: bool,
     pub range: Option<Range>,
@@ -69,7 +69,7 @@ mod tests {
         let mut vote = |number: u8, from: u32| {
             let voter = committee.party(number).unwrap();
             let ballot = Ballot { voter, votes: Vec::new(), signature: [0; 64] };
-            attempt.votes.insert(voter, (Range { batch, from, to: from + 4 }, Arc::new(ballot)));
+            attempt.votes.insert(voter, (Range { batch, from, to: from + 4 }, Some(Arc::new(ballot))));
             attempt.certificate(committee, session).map(|certificate| certificate.range().from)
         };
         // a proposer that names two ranges has two votes for each at most

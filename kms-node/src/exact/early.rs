@@ -1,32 +1,43 @@
-//! Parts of ciphertexts that no request is known for yet: bounded per peer in number and time.
+//! Parts of ciphertexts that no request is known for yet: bounded per peer in number, bytes and time.
 
 use super::codec::{Ballot, Vote, Word};
 use crate::limits::{BEFORE_PULLING, EXACT_EARLY, EXACT_EARLY_PARTS};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
-use tkms_types::limits::EARLY_TIME;
+use tkms_types::limits::{EARLY_BYTES_PER_PEER, EARLY_TIME};
 use tkms_types::{PartyId, SessionId};
 
 /// What a peer said. The votes' signatures were checked.
 pub(super) enum Heard {
-    Vote(Arc<Ballot>, Vote),
+    Vote(PartyId, Option<Arc<Ballot>>, Vote),
     Word(Word),
 }
 
 impl Heard {
     pub const fn attempt(&self) -> u32 {
         match self {
-            Self::Vote(_, vote) => vote.attempt,
+            Self::Vote(_, _, vote) => vote.attempt,
             Self::Word(word) => word.attempt,
         }
     }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Vote(..) => size_of::<Vote>(),
+            Self::Word(word) => size_of::<Word>() + word.elements.len() * ELEMENT,
+        }
+    }
 }
+
+/// Bytes of an element.
+const ELEMENT: usize = 8;
 
 struct Kept {
     since: Instant,
     /// Whether somebody has been told about it.
     noticed: bool,
+    bytes: usize,
     parts: Vec<Heard>,
 }
 
@@ -44,10 +55,16 @@ impl Early {
             let oldest = sessions.iter().min_by_key(|(_, kept)| kept.since).map(|(base, _)| *base);
             oldest.and_then(|base| sessions.remove(&base));
         }
-        let fresh = || Kept { since: now, noticed: false, parts: Vec::new() };
+        let fresh = || Kept { since: now, noticed: false, bytes: 0, parts: Vec::new() };
+        let bytes: usize = sessions.values().map(|kept| kept.bytes).sum();
         let kept = sessions.entry(base).or_insert_with(fresh);
-        if kept.parts.len() < EXACT_EARLY_PARTS {
-            kept.parts.push(heard);
+        if kept.parts.len() < EXACT_EARLY_PARTS && bytes + heard.bytes() <= EARLY_BYTES_PER_PEER {
+            kept.bytes += heard.bytes();
+            // a ballot is of many ciphertexts: it is not held for the sake of one vote
+            kept.parts.push(match heard {
+                Heard::Vote(voter, _, vote) => Heard::Vote(voter, None, vote),
+                word @ Heard::Word(_) => word,
+            });
         }
     }
 
@@ -110,6 +127,25 @@ mod tests {
             early.keep(party(3), base(5), word(5, 1), now);
         }
         assert_eq!(early.by_peer[&party(3)][&base(5)].parts.len(), EXACT_EARLY_PARTS);
+    }
+
+    #[test]
+    fn bytes_are_bounded_too_and_no_ballot_is_held() {
+        let (mut early, now) = (Early::default(), Instant::now());
+        for number in 0..EXACT_EARLY as u64 {
+            for _ in 0..EXACT_EARLY_PARTS {
+                let elements = vec![tkms_mpc::ring::Gr16::default(); 160];
+                let word = Word { base: base(number), attempt: 0, what: What::Bits, elements };
+                early.keep(party(1), base(number), Heard::Word(word), now);
+            }
+        }
+        let bytes: usize = early.by_peer[&party(1)].values().map(|kept| kept.bytes).sum();
+        assert!(bytes > EARLY_BYTES_PER_PEER / 2 && bytes <= EARLY_BYTES_PER_PEER, "{bytes}");
+        let vote = Vote { digest: B256::ZERO, attempt: 1, batch: 1, from: 0, to: 1 };
+        let ballot = Ballot { voter: party(2), votes: vec![vote], signature: [0; 64] };
+        early.keep(party(2), base(1), Heard::Vote(party(2), Some(Arc::new(ballot)), vote), now);
+        let kept = early.take(base(1)).into_iter().find(|(from, _)| *from == party(2)).unwrap();
+        assert!(matches!(kept.1, Heard::Vote(voter, None, _) if voter == party(2)));
     }
 
     #[test]

@@ -367,7 +367,9 @@ impl Inner {
                         crate::metrics::peer_refused(from);
                         continue;
                     }
-                    let vote = |vote: &Vote| (names.session(vote.digest, 0), Heard::Vote(Arc::clone(&ballot), *vote));
+                    let vote = |vote: &Vote| {
+                        (names.session(vote.digest, 0), Heard::Vote(ballot.voter, Some(Arc::clone(&ballot)), *vote))
+                    };
                     heard.extend(ballot.votes.iter().map(vote));
                 }
             }
@@ -386,8 +388,8 @@ impl Inner {
     fn said(&self, base: SessionId) -> Vec<Part> {
         let names = &self.parts.names;
         let running =
-            self.lock().sessions.get(&base).map(|session| (session.digest, session.parts(), session.unvoted(names.me)));
-        let (digest, mut parts, unvoted) = match running {
+            self.lock().sessions.get(&base).map(|session| (session.digest, session.parts(), session.unshown(names.me)));
+        let (digest, mut parts, unshown) = match running {
             Some(running) => running,
             None => {
                 let ended = self.ended(base);
@@ -398,12 +400,12 @@ impl Inner {
                 (digest, parts, ranges)
             }
         };
-        if !unvoted.is_empty() {
+        if !unshown.is_empty() {
             let vote = |(attempt, range): (u32, Range)| {
                 let Range { batch, from, to } = range;
                 Vote { digest, attempt, batch: batch.number, from, to }
             };
-            parts.push(Part::Ballot(Arc::new(self.ballot(unvoted.into_iter().map(vote).collect()))));
+            parts.push(Part::Ballot(Arc::new(self.ballot(unshown.into_iter().map(vote).collect()))));
         }
         parts
     }
@@ -427,7 +429,7 @@ fn words(ended: &EndedSession, public: bool) -> Vec<Part> {
 
 fn hear(session: &mut Session, desk: &Desk<'_>, (from, heard): (PartyId, Heard), queues: &mut Queues) {
     match heard {
-        Heard::Vote(ballot, vote) => session.hear_vote(desk, &ballot, &vote, queues),
+        Heard::Vote(voter, ballot, vote) => session.hear_vote(desk, (voter, ballot), &vote, queues),
         Heard::Word(word) => session.hear_word(desk, from, word, queues),
     }
 }

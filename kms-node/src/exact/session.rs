@@ -25,6 +25,9 @@ use tkms_wire::kms;
 use tkms_wire::switched::{DIMENSION, SwitchedList};
 use tokio::sync::watch;
 
+/// Votes of the longest ballot that is kept with each of its ciphertexts and passed on; own votes are signed again.
+const PASSED_ON: usize = 32;
+
 /// What a session works with.
 pub(super) struct Desk<'a> {
     pub names: &'a Names,
@@ -163,20 +166,27 @@ impl Session {
     }
 
     /// A vote whose signature was checked.
-    pub fn hear_vote(&mut self, desk: &Desk<'_>, ballot: &Arc<Ballot>, vote: &Vote, queues: &mut Queues) {
+    pub fn hear_vote(
+        &mut self,
+        desk: &Desk<'_>,
+        (voter, ballot): (PartyId, Option<Arc<Ballot>>),
+        vote: &Vote,
+        queues: &mut Queues,
+    ) {
         let number = vote.attempt;
         let sized = vote.from.checked_add(self.blocks()) == Some(vote.to);
         if !(1..=desk.names.attempts()).contains(&number) || !sized {
-            tracing::debug!(session = %self.base, voter = %ballot.voter, ?vote, "a vote for nothing that could be");
+            tracing::debug!(session = %self.base, %voter, ?vote, "a vote for nothing that could be");
             return;
         }
         let range = desk.names.range(vote);
         let attempt = self.attempts.entry(number).or_default();
-        attempt.votes.entry(ballot.voter).or_insert_with(|| (range, Arc::clone(ballot)));
+        let ballot = ballot.filter(|ballot| ballot.votes.len() <= PASSED_ON);
+        attempt.votes.entry(voter).or_insert((range, ballot));
         let proposer = desk.names.proposer(self.base, number);
-        if ballot.voter == desk.names.me {
+        if voter == desk.names.me {
             attempt.claimed = true;
-        } else if ballot.voter == proposer && !attempt.claimed {
+        } else if voter == proposer && !attempt.claimed {
             attempt.claimed = true;
             let claim = Claim::Of { proposer, batch: vote.batch, from: vote.from, to: vote.to };
             queues.claims.push((self.base, number, claim));
@@ -441,7 +451,7 @@ impl Session {
     pub fn parts(&self) -> Vec<Part> {
         let mut parts = Vec::new();
         for (number, attempt) in &self.attempts {
-            parts.extend(attempt.votes.values().map(|(_, ballot)| Part::Ballot(Arc::clone(ballot))));
+            parts.extend(attempt.votes.values().filter_map(|(_, ballot)| ballot.clone().map(Part::Ballot)));
             let said: [(What, &Vec<Gr16>); 3] = [
                 (What::Bits, &attempt.bits_own),
                 (What::Masked, &attempt.masked_own),
@@ -455,9 +465,13 @@ impl Session {
         parts
     }
 
-    /// Attempts that ended before this run of the node: our votes for them are not in memory.
-    pub fn unvoted(&self, me: PartyId) -> Vec<(u32, tkms_mpc::exact::Range)> {
-        let unvoted = self.attempts.iter().filter(|(_, attempt)| !attempt.votes.contains_key(&me));
-        unvoted.filter_map(|(number, attempt)| Some((*number, attempt.range?))).collect()
+    /// Attempts that we voted for and hold no ballot of: it was long, or of an earlier run of the node.
+    pub fn unshown(&self, me: PartyId) -> Vec<(u32, tkms_mpc::exact::Range)> {
+        let unshown = |(number, attempt): (&u32, &Attempt)| match attempt.votes.get(&me) {
+            Some((_, Some(_))) => None,
+            Some((range, None)) => Some((*number, *range)),
+            None => Some((*number, attempt.range?)),
+        };
+        self.attempts.iter().filter_map(unshown).collect()
     }
 }

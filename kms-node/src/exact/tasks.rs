@@ -76,7 +76,7 @@ impl Inner {
             queues.send.push(Part::Ballot(Arc::clone(&ballot)));
             for vote in &ballot.votes {
                 if let Some(session) = sessions.get_mut(&desk.names.session(vote.digest, 0)) {
-                    session.hear_vote(desk, &ballot, vote, queues);
+                    session.hear_vote(desk, (ballot.voter, Some(Arc::clone(&ballot))), vote, queues);
                 }
             }
         });

@@ -62,10 +62,13 @@ fn parts(body: &[u8]) -> Vec<(u8, usize, Vec<u8>)> {
     parts
 }
 
+/// Digest of the samples, and number.
+type Attempt = (Vec<u8>, u32);
+
 /// What a node said: by digest and attempt the ranges it voted for, and the kinds of its parts.
 #[derive(Default)]
 struct Said {
-    votes: BTreeMap<(Vec<u8>, u32), BTreeSet<(u64, u32, u32)>>,
+    votes: BTreeMap<Attempt, BTreeSet<(u64, u32, u32)>>,
     kinds: BTreeSet<u8>,
 }
 
