@@ -44,6 +44,11 @@ impl Attempt {
         self.machine.is_none() && self.shares.is_none() && !self.lost
     }
 
+    /// Whether it is under way: begun, or voted for.
+    pub fn may_end(&self) -> bool {
+        self.shares.is_none() && !self.lost && (self.machine.is_some() || !self.votes.is_empty())
+    }
+
     /// The range that 2t + 1 parties voted for.
     pub fn certificate(&self, committee: Committee, session: SessionId) -> Option<Certificate> {
         self.votes.values().find_map(|(range, _)| {

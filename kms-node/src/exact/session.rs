@@ -5,7 +5,7 @@ mod timing;
 use super::attempt::{Attempt, Machine};
 use super::codec::{Ballot, Part, Vote, What, Word, write_elements};
 use super::{Names, Queues};
-use crate::limits::{BEFORE_PULLING, ON_DEMAND_TIME};
+use crate::limits::{BEFORE_PULLING, ON_DEMAND_TIME, SETTLE_TIME};
 use crate::session::Opened;
 use crate::stock::{BindError, Claim, EndedSession, Stock, TakeError};
 use alloy_primitives::B256;
@@ -53,7 +53,9 @@ pub(super) struct Session {
     /// The public request that our policy accepted, if any: without one nothing is opened.
     pub request: Option<kms::PublicDecryptRequest>,
     attempts: BTreeMap<u32, Attempt>,
-    /// Shares of the messages, of the first attempt that had them.
+    /// When the first attempt ended.
+    ended: Option<Instant>,
+    /// Shares of the messages, once it is settled of which attempt.
     pub shares: watch::Sender<Option<(u32, Arc<MessageShares>)>>,
     /// The messages.
     pub opened: watch::Sender<Option<Arc<Opened>>>,
@@ -77,6 +79,7 @@ impl Session {
             list: None,
             request: None,
             attempts: BTreeMap::new(),
+            ended: None,
             shares: watch::Sender::new(None),
             opened: watch::Sender::new(None),
             blamed: Vec::new(),
@@ -95,19 +98,24 @@ impl Session {
         attempt.claimed = true;
         attempt.masked_own = super::codec::read_elements(&ended.masked);
         attempt.range = ended.range;
-        attempt.shares = Some(Arc::clone(&ended.shares));
-        self.share(ended.attempt, ended.shares);
+        attempt.shares = Some(ended.shares);
     }
 
-    /// The first shares there are count.
-    fn share(&self, number: u32, shares: Arc<MessageShares>) {
-        self.shares.send_if_modified(|known| {
-            let first = known.is_none();
-            if first {
-                *known = Some((number, shares));
-            }
-            first
-        });
+    /// A user's answer is of the lowest attempt that ended. One below it that is voted for may still end, and be what the other
+    /// nodes answer from: it is waited for, but not for long.
+    fn settle(&mut self, now: Instant) {
+        let ended = self.attempts.iter().find_map(|(number, attempt)| Some((*number, attempt.shares.clone()?)));
+        let Some((number, shares)) = ended.filter(|_| self.shares.borrow().is_none()) else { return };
+        let since = *self.ended.get_or_insert(now);
+        let open = self.attempts.range(..number).any(|(_, attempt)| attempt.may_end());
+        if !open || since + SETTLE_TIME <= now {
+            self.shares.send_replace(Some((number, shares)));
+        }
+    }
+
+    /// Whether some attempt ended, with shares of the messages.
+    fn has_ended(&self) -> bool {
+        self.attempts.values().any(|attempt| attempt.shares.is_some())
     }
 
     fn blocks(&self) -> u32 {
@@ -160,6 +168,7 @@ impl Session {
             self.advance(desk, number, queues);
             self.reveal(desk, number, queues);
         }
+        self.settle(desk.now);
         if self.is_done() {
             self.list = None;
         }
@@ -378,7 +387,7 @@ impl Session {
             shares: Arc::clone(&shares),
         });
         crate::metrics::attempt(number);
-        self.share(number, shares);
+        self.settle(desk.now);
         self.list = None;
         self.reveal(desk, number, queues);
     }

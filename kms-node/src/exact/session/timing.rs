@@ -49,7 +49,8 @@ impl Session {
         for number in self.attempts.keys().copied().collect::<Vec<_>>() {
             self.advance(desk, number, queues);
         }
-        if self.is_done() || self.shares.borrow().is_some() {
+        self.settle(desk.now);
+        if self.is_done() || self.has_ended() {
             return;
         }
         let demand = self.attempts.get(&0);
