@@ -6,6 +6,7 @@ use alloy_primitives::B256;
 use bytes::Bytes;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
 use tkms_fhe::{
     BinaryOp, Ciphertext, CiphertextError, EvalError, Evaluator, InputContext, InputError, Operand, PublicKeys,
     SwitchError, UnaryOp, params,
@@ -84,6 +85,9 @@ pub struct TfheEngine {
     evaluator: Evaluator,
     keys: PublicKeys,
     pool: ThreadPool,
+    /// Held while an input is verified, and taken outside of the pool: the library borrows a thread's key for that long, and a
+    /// thread of the pool that waits for others would take up the next input and borrow it again.
+    verifying: Mutex<()>,
     protocol: Protocol,
 }
 
@@ -94,7 +98,7 @@ impl TfheEngine {
     /// If the threads cannot be started.
     pub fn new(evaluator: Evaluator, keys: PublicKeys, threads: NonZeroUsize) -> Result<Self, ThreadPoolBuildError> {
         let pool = ThreadPoolBuilder::new().num_threads(threads.get()).build()?;
-        Ok(Self { evaluator, keys, pool, protocol: Protocol::Flood })
+        Ok(Self { evaluator, keys, pool, verifying: Mutex::new(()), protocol: Protocol::Flood })
     }
 
     /// The same where this protocol is in force.
@@ -191,6 +195,7 @@ impl Engine for TfheEngine {
     }
 
     fn verify_input(&self, list: &[u8], context: &InputContext) -> Result<Vec<(FheType, Vec<u8>)>, InputError> {
+        let _one = self.verifying.lock().unwrap_or_else(PoisonError::into_inner);
         let values = self.pool.install(|| self.evaluator.verify_input(&self.keys, list, context))?;
         Ok(values.into_iter().map(|value| (value.kind(), self.stored(&value))).collect())
     }

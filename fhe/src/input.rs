@@ -146,6 +146,8 @@ impl Evaluator {
     /// decrypted later is not the sender's either. They come from a hash of list, proof and context, all public: every
     /// coprocessor makes the same bytes.
     ///
+    /// In one rayon pool, one call at a time: the library holds a thread-local borrow while it waits for the pool.
+    ///
     /// # Errors
     /// [`InputError`]; everything but [`InputError::Expand`] is the sender's fault.
     pub fn verify_input(

@@ -96,6 +96,21 @@ fn material_is_what_anyone_switches_from_the_stored_ciphertext_and_opens_to_the_
     }
 }
 
+/// The library borrows a thread's key while it waits for the pool; a second input on that thread found it borrowed.
+#[test]
+fn inputs_of_many_users_are_verified_at_the_same_time() {
+    let value = |number: u64| Plaintext::new(FheType::Uint64, U256::from(number)).unwrap();
+    let read = std::thread::scope(|scope| {
+        let one = |number| scope.spawn(move || (number, inputs(&[value(number)]).remove(0)));
+        let all: Vec<_> = (0..6).map(one).collect();
+        all.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    for (number, (kind, stored)) in read {
+        let list = SwitchedList::parse(&engine(Protocol::Exact).samples(key(), kind, &stored).unwrap()).unwrap();
+        assert!(open(&list) == value(number));
+    }
+}
+
 /// Stored by `flood` and by hand: more noise than one bootstrap leaves is claimed.
 #[test]
 fn what_another_protocol_stored_unclean_is_cleaned_before_it_is_switched() {
