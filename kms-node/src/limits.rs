@@ -110,6 +110,8 @@ pub const PERMIT_CHECK: Duration = Duration::from_secs(1);
 pub const ON_DEMAND_TIME: Duration = Duration::from_secs(3);
 /// How long the proposer of an attempt may be silent before the next one proposes.
 pub const PROPOSAL_TIME: Duration = Duration::from_secs(2);
+/// How long a proposer that we do not reach may be silent, and how long votes for an earlier attempt are waited for.
+pub const AWAY_TIME: Duration = Duration::from_millis(300);
 /// How long a user's answer waits for an earlier attempt than the one that ended.
 pub const SETTLE_TIME: Duration = Duration::from_secs(2);
 /// How long an attempt may take after its range was proposed, before the next one is.

@@ -5,7 +5,7 @@ mod timing;
 use super::attempt::{Attempt, Machine};
 use super::codec::{Ballot, Part, Vote, What, Word, write_elements};
 use super::{Names, Queues};
-use crate::limits::{BEFORE_PULLING, ON_DEMAND_TIME, SETTLE_TIME};
+use crate::limits::{AWAY_TIME, BEFORE_PULLING, ON_DEMAND_TIME, SETTLE_TIME};
 use crate::session::Opened;
 use crate::stock::{BindError, Claim, EndedSession, Stock, TakeError};
 use alloy_primitives::B256;
@@ -102,13 +102,17 @@ impl Session {
     }
 
     /// A user's answer is of the lowest attempt that ended. One below it that is voted for may still end, and be what the other
-    /// nodes answer from: it is waited for, but not for long.
+    /// nodes answer from: it is waited for, but not for long; and so are votes for one that we have not heard of.
     fn settle(&mut self, now: Instant) {
         let ended = self.attempts.iter().find_map(|(number, attempt)| Some((*number, attempt.shares.clone()?)));
         let Some((number, shares)) = ended.filter(|_| self.shares.borrow().is_none()) else { return };
         let since = *self.ended.get_or_insert(now);
-        let open = self.attempts.range(..number).any(|(_, attempt)| attempt.may_end());
-        if !open || since + SETTLE_TIME <= now {
+        let wait = match number {
+            _ if self.attempts.range(..number).any(|(_, attempt)| attempt.may_end()) => SETTLE_TIME,
+            0 | 1 => Duration::ZERO,
+            _ => AWAY_TIME,
+        };
+        if since + wait <= now {
             self.shares.send_replace(Some((number, shares)));
         }
     }

@@ -2,9 +2,9 @@
 
 use super::super::attempt::{Attempt, Machine};
 use super::{Desk, Queues, Session};
-use crate::limits::{LONGEST_BACKOFF, PROPOSAL_TIME, STUCK_TIME};
+use crate::limits::{AWAY_TIME, LONGEST_BACKOFF, PROPOSAL_TIME, STUCK_TIME};
 use crate::stock::Claim;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tkms_mpc::machine::Machine as _;
 use tkms_types::PartyId;
 
@@ -70,7 +70,7 @@ impl Session {
     }
 
     /// Attempts have their proposers in turn. One that has spoken and led to nothing is given more time than one that is
-    /// silent, one that is away none.
+    /// silent, and that more than one that we do not reach: it may be back and not yet called.
     fn propose(&mut self, desk: &Desk<'_>, connected: &dyn Fn(PartyId) -> bool, queues: &mut Queues) {
         let (names, blocks) = (desk.names, self.blocks());
         let mut due = self.waits;
@@ -91,7 +91,7 @@ impl Session {
             } else if connected(proposer) {
                 PROPOSAL_TIME
             } else {
-                Duration::ZERO
+                AWAY_TIME
             };
         }
     }
