@@ -140,7 +140,7 @@ fn a_report_is_the_hash_of_the_opened_elements() {
     let mut bytes = Vec::new();
     decode_complete(&received, &parties, 2).unwrap().iter().for_each(|element| element.write_le(&mut bytes));
     let session = id.session::<Gr16, _>(&recipe, &standing).0.0;
-    assert_eq!(report, tagged("tkms/preprocessing/message/v1", &[&session, &[0], &keccak256(bytes).0]));
+    assert_eq!(report, tagged("tkms/preprocessing/message/v1", &[&session, &[0], blake3::hash(&bytes).as_bytes()]));
 }
 
 #[test]

@@ -312,12 +312,12 @@ fn weight<R: Ring>(n: usize, members: &[PartyId], at: PartyId) -> R {
 }
 
 /// `count` bytes of AES-128 of a counter from `first` up, under the first half of a keyed hash.
-fn stream(secret: &[u8; 32], tag: &'static str, count: usize) -> Vec<u8> {
+fn stream(secret: &[u8; 32], tag: &'static str, first: u128, count: usize) -> Vec<u8> {
     let context = Transcript::new(tag).finish().0;
     let derived = *blake3::keyed_hash(secret, &context).as_bytes();
     let cipher = aes::Aes128::new_from_slice(&derived[..16]).unwrap();
     let mut bytes = Vec::new();
-    for counter in 0..count.div_ceil(16) as u128 {
+    for counter in first..first + count.div_ceil(16) as u128 {
         let mut block = aes::Block::from(counter.to_le_bytes());
         cipher.encrypt_block(&mut block);
         bytes.extend(block);
@@ -345,13 +345,13 @@ fn batch_of<R: Ring>(n: usize, count: usize) {
         let word = R::BYTES / DEGREE;
         for (members, secret) in held.iter().zip(&secrets) {
             let f: R = weight(n, members, me);
-            let elements = stream(secret, "tkms/prss/ring/v1", count * R::BYTES);
+            let elements = stream(secret, "tkms/prss/ring/v1", 0, count * R::BYTES);
             ring.iter_mut().zip(elements.chunks(R::BYTES)).for_each(|(sum, bytes)| *sum += f * R::read_le(bytes));
-            let words = stream(secret, "tkms/prss/base/v1", count * word);
+            let words = stream(secret, "tkms/prss/base/v1", 0, count * word);
             base.iter_mut().zip(words.chunks(word)).for_each(|(sum, bytes)| *sum += f.scale(R::word_from_le(bytes)));
-            let chi = stream(secret, "tkms/prss/zero/v1", t(n) * count * R::BYTES);
             let mut power = f;
-            for of_power in chi.chunks(count * R::BYTES) {
+            for j in 1..=t(n) as u128 {
+                let of_power = stream(secret, "tkms/prss/zero/v1", (j - 1) << 64, count * R::BYTES);
                 power = power * R::point(me);
                 zero.iter_mut()
                     .zip(of_power.chunks(R::BYTES))
