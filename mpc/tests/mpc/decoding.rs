@@ -201,7 +201,7 @@ fn two_errors_and_one_erasure_meet_the_bound_exactly_in_every_committee() {
             for (_, shares) in columns.iter_mut().take(errors) {
                 shares[1] += Gr64::ONE;
             }
-            let fits = 2 * errors + missing <= n - t(n) - 1;
+            let fits = 2 * errors + missing < n - t(n);
             match decode(&received(&columns), t(n), errors) {
                 Ok(decoded) => {
                     assert!(fits, "n = {n}: {errors} errors, {missing} missing");

@@ -232,7 +232,7 @@ fn a_polynomial_is_evaluated_as_its_sum_of_powers() {
 
 fn kernels_of<R: Ring>(seed: u64) {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
-    for len in [0usize, 1, 3, 4, 5, 15, 16, 17, 31, 32, 33, 70] {
+    for len in [0usize, 1, 3, 4, 5, 15, 16, 17, 31, 32, 33, 70, 511, 512, 513, 1_025] {
         let columns: Vec<Vec<R>> = (0..3).map(|_| (0..len).map(|_| random(&mut rng)).collect()).collect();
         let weights: Vec<R> = (0..3).map(|_| random(&mut rng)).collect();
         let slices: Vec<&[R]> = columns.iter().map(Vec::as_slice).collect();

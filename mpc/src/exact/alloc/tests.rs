@@ -1,4 +1,7 @@
 use super::*;
+use rand::RngCore as _;
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha20Rng;
 use tkms_types::{ContextId, EpochId, Id, KeyId};
 
 fn batch(number: u64) -> BatchId {
@@ -124,4 +127,97 @@ fn digest_and_mask_context_name_every_part() {
         assert_ne!(range.mask_context(&session), base.1);
     }
     assert_ne!(base.0, base.1.0.0);
+}
+
+/// What the rule says, item by item: who has which item, and who has any.
+#[derive(Default)]
+struct Books {
+    items: BTreeMap<u32, SessionId>,
+    ranges: BTreeMap<SessionId, (u32, u32)>,
+}
+
+impl Books {
+    /// Whether the vote may be cast, and if so, casts it.
+    fn bind(&mut self, (from, to): (u32, u32), session: SessionId) -> bool {
+        if self.ranges.get(&session) == Some(&(from, to)) {
+            return true;
+        }
+        let free = (from..to).all(|item| !self.items.contains_key(&item));
+        let may = from < to && to <= 100 && free && !self.ranges.contains_key(&session);
+        if may {
+            self.items.extend((from..to).map(|item| (item, session)));
+            self.ranges.insert(session, (from, to));
+        }
+        may
+    }
+}
+
+#[test]
+fn whatever_is_proposed_a_ledger_binds_what_the_rule_item_by_item_allows() {
+    for seed in 0..200 {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let mut pick = |below: u32| rng.next_u32() % below;
+        let (mut ledger, mut books, mut cast) = (Ledger::new(batch(1), 100), Books::default(), Vec::new());
+        for _ in 0..60 {
+            let (from, length, who) = (pick(104), pick(12), session(u64::from(pick(25))));
+            let asked = (from, from + length);
+            let before = books.ranges.get(&who).copied();
+            let bound = ledger.bind(&range(asked.0, asked.1), who);
+            assert_eq!(bound.is_ok(), books.bind(asked, who), "seed {seed}: {asked:?} for {who}: {bound:?}");
+            if bound.is_ok() && before.is_none() {
+                cast.push((asked, who));
+            }
+        }
+        for (who, (from, to)) in &books.ranges {
+            assert_eq!(ledger.of(who), Some(range(*from, *to)), "seed {seed}");
+        }
+        // after a restart the stored votes are fed in any order, and the same votes are refused as before
+        let mut again = Ledger::new(batch(1), 100);
+        cast.iter().rev().for_each(|((from, to), who)| again.bind(&range(*from, *to), *who).unwrap());
+        for item in 0..100 {
+            let stranger = session(1_000);
+            let free = !books.items.contains_key(&item);
+            assert_eq!(again.bind(&range(item, item + 1), stranger).is_ok(), free, "seed {seed}: item {item}");
+            if free {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn with_t_that_vote_for_everything_no_item_is_certified_for_two_sessions_in_any_committee() {
+    for (seed, n) in [4, 7, 10, 13].into_iter().flat_map(|n| (0..50).map(move |seed| (seed, n))) {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let committee = Committee::new(n).unwrap();
+        let liars = committee.threshold().faults();
+        let proposals: Vec<_> = (0..6u64)
+            .map(|number| {
+                let from = rng.next_u32() % 8;
+                (range(from, from + 4), session(number))
+            })
+            .collect();
+        let mut voters = vec![Vec::new(); proposals.len()];
+        for (place, party) in committee.parties().enumerate() {
+            let mut ledger = Ledger::new(batch(1), 100);
+            // each hears the proposals in an order of its own
+            let turn = rng.next_u32() as usize;
+            for step in 0..proposals.len() {
+                let wish = (turn + step * 5) % proposals.len();
+                let (range, session) = &proposals[wish];
+                if place < liars || ledger.bind(range, *session).is_ok() {
+                    voters[wish].push(party);
+                }
+            }
+        }
+        let made = proposals.iter().zip(&voters);
+        let made: Vec<_> =
+            made.filter_map(|((range, who), voters)| Certificate::new(committee, *range, *who, voters).ok()).collect();
+        for (place, one) in made.iter().enumerate() {
+            for other in &made[..place] {
+                let apart = one.range().to <= other.range().from || other.range().to <= one.range().from;
+                assert!(apart, "n = {n}, seed {seed}: {one:?} and {other:?}");
+            }
+        }
+    }
 }
