@@ -50,7 +50,7 @@ fn open(list: &SwitchedList) -> Plaintext {
     let digit = |sample: &[u16]| {
         let (body, mask) = sample.split_last().unwrap();
         let inner = mask.iter().zip(bits).map(|(a, s)| u64::from(*a) * s).sum::<u64>();
-        (u64::from(*body).wrapping_sub(inner) % (1 << 15) >> 10) as u8
+        ((u64::from(*body).wrapping_sub(inner) % (1 << 15)) >> 10) as u8
     };
     let digits: Vec<u8> = list.words.chunks_exact(BLOCK_WORDS).map(digit).collect();
     Plaintext::from_digits(list.kind, &digits).unwrap()
