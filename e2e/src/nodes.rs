@@ -13,6 +13,7 @@ use tkms_wire::kms::{InfoReply, InfoRequest, PublicDecryptRequest, Reply, UserDe
 use tkms_wire::material::Material;
 use tkms_wire::proof::decryption_proof;
 use tkms_wire::request::Call;
+use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
 /// A connection to each node that runs.
@@ -105,18 +106,28 @@ pub async fn wait_until_attested(devnet: &Devnet, actor: &Actor) {
 
 /// Asks every node for public plaintexts.
 pub async fn public_decrypt(devnet: &Devnet, request: &PublicDecryptRequest) -> Vec<Reply> {
-    let mut replies = Vec::new();
-    for mut client in clients(devnet).await {
-        replies.push(client.public_decrypt(request.clone()).await.unwrap().into_inner());
-    }
-    replies
+    let ask = |mut client: KmsClient<Channel>| {
+        let request = request.clone();
+        tokio::spawn(async move { client.public_decrypt(request).await.unwrap().into_inner() })
+    };
+    replies(clients(devnet).await.into_iter().map(ask)).await
 }
 
 /// Asks every node for a user's shares.
 pub async fn user_decrypt(devnet: &Devnet, request: &UserDecryptRequest) -> Vec<Reply> {
+    let ask = |mut client: KmsClient<Channel>| {
+        let request = request.clone();
+        tokio::spawn(async move { client.user_decrypt(request).await.unwrap().into_inner() })
+    };
+    replies(clients(devnet).await.into_iter().map(ask)).await
+}
+
+/// In the order of the nodes. All are asked at once: under `exact` none answers before the others were asked.
+async fn replies(asked: impl Iterator<Item = JoinHandle<Reply>>) -> Vec<Reply> {
+    let asked: Vec<_> = asked.collect();
     let mut replies = Vec::new();
-    for mut client in clients(devnet).await {
-        replies.push(client.user_decrypt(request.clone()).await.unwrap().into_inner());
+    for reply in asked {
+        replies.push(reply.await.unwrap());
     }
     replies
 }
