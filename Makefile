@@ -35,7 +35,7 @@ devnet: build ## Anvil, contracts, four nodes, coprocessor and oracle; stays up 
 test: setup ## everything: Foundry tests, then the Rust tests with the end-to-end ones, which run in both modes of decryption
 	$(FORGE) build
 	$(FORGE) test
-	cargo build --release --workspace --all-targets
+	cargo build --release --workspace --lib --bins --tests
 	cargo test --release --workspace --no-fail-fast
 	TKMS_DECRYPTION=exact cargo test --release --workspace --no-fail-fast --test e2e -- --skip shares::
 
