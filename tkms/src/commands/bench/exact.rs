@@ -5,6 +5,7 @@ use super::chain::{Bench, DecryptionProbe, quorum, wait};
 use super::record::Figure;
 use crate::cli::BenchArgs;
 use crate::devnet::Devnet;
+use alloy::network::TransactionBuilder as _;
 use alloy::providers::Provider as _;
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolEvent as _;
@@ -31,6 +32,10 @@ const CALLBACKS: usize = 7;
 const AT_ONCE: usize = 100;
 /// Values of one transaction that makes them public.
 const PUBLISHED: usize = 50;
+/// Gas of a transaction that makes a value, and of one that makes values public. Not estimated: what a grant costs depends on those
+/// that are mined before it.
+const MAKE_GAS: u64 = 1_000_000;
+const PUBLISH_GAS: u64 = 8_000_000;
 /// How long the nodes may take to fill their stock.
 const STOCK_TIME: Duration = Duration::from_secs(240);
 /// From here on a run with preprocessing beside it is called sustained.
@@ -97,7 +102,7 @@ impl Bench<'_> {
     ) -> Result<Vec<Arc<PublicDecryptRequest>>> {
         let mut values = Vec::with_capacity(transactions.len());
         for some in transactions.chunks(AT_ONCE) {
-            for receipt in self.send_all(some).await? {
+            for receipt in self.send_all(some, MAKE_GAS).await? {
                 let made = receipt.logs().iter().find_map(|log| DecryptionProbe::Made::decode_log(&log.inner).ok());
                 let made = made.context("the probe made nothing")?;
                 values.push((made.index, Handle(made.handle)));
@@ -109,7 +114,7 @@ impl Bench<'_> {
         };
         let publications: Vec<_> = values.chunks(PUBLISHED).map(publish).collect();
         for some in publications.chunks(AT_ONCE) {
-            self.send_all(some).await?;
+            self.send_all(some, PUBLISH_GAS).await?;
         }
         let mined = self.person.provider.get_block_number().await?;
         let signed = self.attested(mined).await?;
@@ -135,10 +140,12 @@ impl Bench<'_> {
     async fn send_all(
         &self,
         transactions: &[TransactionRequest],
+        gas: u64,
     ) -> Result<Vec<alloy::rpc::types::TransactionReceipt>> {
         let mut pending = Vec::new();
         for transaction in transactions {
-            pending.push(self.person.provider.send_transaction(transaction.clone()).await?);
+            let transaction = transaction.clone().with_gas_limit(gas);
+            pending.push(self.person.provider.send_transaction(transaction).await?);
         }
         let mut receipts = Vec::new();
         for transaction in pending {
