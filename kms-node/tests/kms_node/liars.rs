@@ -2,8 +2,8 @@
 //! where what they said is signed, and the others go on by the rules of `docs/protocol/preprocessing.md` and `sessions.md`.
 
 use crate::cluster::eventually;
+use crate::common::bent::bent_frames;
 use crate::common::cluster::{World, words};
-use crate::common::tamper::Tampering;
 use crate::common::{handle, public_ciphertext, signing_key};
 use crate::stock::opened;
 use alloy_primitives::{U256, hex};
@@ -54,7 +54,7 @@ async fn world_with_a_fourth(plan: Preprocessing, cheat: fn(PartyId, RoundFrame)
     let mut world = World::new(4);
     world.preprocess(plan);
     world.start(HONEST).await;
-    world.start_with(4, Some(Tampering::with(cheat))).await;
+    world.start_with(4, Some(bent_frames(cheat))).await;
     world
 }
 
@@ -167,7 +167,7 @@ async fn a_bad_dealer_in_the_setup_is_named_and_convicted_and_the_others_have_ke
     let mut world = World::without_masks(4);
     world.preprocess(Preprocessing { items: 0, ..PLAN });
     world.start(HONEST).await;
-    world.start_with(4, Some(Tampering::with(deals_badly))).await;
+    world.start_with(4, Some(bent_frames(deals_badly))).await;
     eventually(async || HONEST.iter().all(|party| world.masks_on_disk(*party).is_some()).then_some(())).await;
     for party in HONEST {
         assert_eq!(blamed(&world, party).await, BTreeSet::from([4]), "party {party}");

@@ -1,8 +1,8 @@
 //! Mask keys made by the nodes themselves, over real TLS: with a dead node, a lying one, restarts at any time.
 
 use crate::cluster::eventually;
+use crate::common::bent::bent_frames;
 use crate::common::cluster::{World, words};
-use crate::common::tamper::Tampering;
 use crate::common::{handle, public_ciphertext};
 use alloy_primitives::U256;
 use std::collections::BTreeSet;
@@ -113,7 +113,7 @@ async fn a_node_that_garbles_its_frames_is_named_by_all_and_the_others_have_keys
     // a frame that cannot be read is silence, and each of thirty rounds is waited for
     world.preprocess(Preprocessing { round_ms: 500, setup_wait_ms: 60_000, ..QUICK });
     world.start(1..=3).await;
-    world.start_with(4, Some(Tampering::with(garble))).await;
+    world.start_with(4, Some(bent_frames(garble))).await;
     all_hold(&world, &[1, 2, 3]).await;
     for party in 1..=3 {
         let blamed: BTreeSet<u32> = world.info(party).await.blamed.iter().map(|blame| blame.party).collect();

@@ -11,16 +11,24 @@ use tkms_wire::kms;
 use tokio::sync::oneshot;
 
 type Bend = dyn Fn(PeerMessage) -> Option<PeerMessage> + Send + Sync;
+/// What a frame becomes on its way to a peer; nothing is silence.
+type BendFrame = fn(PartyId, RoundFrame) -> Option<RoundFrame>;
 
 struct Bent {
     real: Arc<dyn Transport>,
     bend: Arc<Bend>,
+    bend_frame: BendFrame,
 }
 
 /// Everything the node sends, unasked or asked for, goes through `bend`.
 pub fn bent(bend: impl Fn(PeerMessage) -> Option<PeerMessage> + Send + Sync + 'static) -> WrapTransport {
     let bend: Arc<Bend> = Arc::new(bend);
-    Box::new(|real| Arc::new(Bent { real, bend }))
+    Box::new(|real| Arc::new(Bent { real, bend, bend_frame: |_, frame| Some(frame) }))
+}
+
+/// What the node says in rounds goes through `bend_frame`; everything else is honest.
+pub fn bent_frames(bend_frame: BendFrame) -> WrapTransport {
+    Box::new(move |real| Arc::new(Bent { real, bend: Arc::new(Some), bend_frame }))
 }
 
 #[tonic::async_trait]
@@ -54,7 +62,10 @@ impl Transport for Bent {
     }
 
     fn speak(&self, to: PartyId, frame: RoundFrame) -> Result<(), TransportError> {
-        self.real.speak(to, frame)
+        match (self.bend_frame)(to, frame) {
+            Some(frame) => self.real.speak(to, frame),
+            None => Ok(()),
+        }
     }
 
     async fn meet(&self, to: PartyId, stand: Stand) -> Result<Stand, TransportError> {

@@ -7,7 +7,6 @@ pub mod chain;
 pub mod cluster;
 pub mod evidence;
 pub mod lwe;
-pub mod tamper;
 pub mod wallets;
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
