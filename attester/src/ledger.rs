@@ -39,6 +39,19 @@ pub struct Vouched {
     pub signature: Bytes,
 }
 
+/// A header that may be signed, if it fits to all that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Block number.
+    pub number: u64,
+    /// Block hash.
+    pub hash: B256,
+    /// Hash of the block before.
+    pub parent: B256,
+    /// Unix seconds.
+    pub time: u64,
+}
+
 /// The database failed, or it is somebody else's.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -70,6 +83,16 @@ pub enum Contradiction {
         /// Signed.
         signed: B256,
         /// What the node says.
+        found: B256,
+    },
+    /// A child of a block that was signed names another parent: the chain changed between two looks.
+    #[error("block {number} was signed with hash {signed} and the node's next block builds on {found}")]
+    OtherParent {
+        /// The parent's number.
+        number: u64,
+        /// Its hash, signed.
+        signed: B256,
+        /// What the child names.
         found: B256,
     },
     /// A later block with an earlier time, or the other way round.
@@ -132,11 +155,12 @@ impl Ledger {
         Ok(Self { database })
     }
 
-    /// Whether a header with this number, hash and time may be signed beside all that was.
+    /// Whether a header with this number, hash, parent and time may be signed beside all that was.
     ///
     /// # Errors
     /// [`LedgerError`] if the ledger cannot be read.
-    pub fn check(&self, number: u64, hash: B256, time: u64) -> Result<Result<(), Contradiction>, LedgerError> {
+    pub fn check(&self, header: &Candidate) -> Result<Result<(), Contradiction>, LedgerError> {
+        let Candidate { number, hash, parent, time } = *header;
         let signed = self.database.begin_read()?.open_table(SIGNED)?;
         if let Some(row) = signed.get(number)? {
             let known = B256::from(*row.value().0);
@@ -148,6 +172,12 @@ impl Ledger {
             });
         }
         let below = signed.range(..number)?.next_back().transpose()?;
+        if let Some((other, value)) = &below {
+            let known = B256::from(*value.value().0);
+            if other.value() + 1 == number && known != parent {
+                return Ok(Err(Contradiction::OtherParent { number: other.value(), signed: known, found: parent }));
+            }
+        }
         let above = signed.range(number..)?.next().transpose()?;
         // Equal times stand: chains with more than one block a second, and Anvil's bulk mining, have them.
         for (row, fits) in [(below, u64::le as fn(&u64, &u64) -> bool), (above, u64::ge)] {

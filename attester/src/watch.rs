@@ -2,9 +2,9 @@
 //!
 //! Before a signature, in this order (trust-rules §3): the node serves this very chain and its head is young; the checkpoint is on its
 //! chain; what was signed last is still there; the header's bytes hash to the hash the node names; the ACL runs the recorded code in
-//! that block; number, hash and time contradict nothing signed before. Then the ledger, then the signature leaves.
+//! that block; number, hash, parent and time contradict nothing signed before. Then the ledger, then the signature leaves.
 
-use crate::ledger::{Contradiction, Ledger, LedgerError, Vouched};
+use crate::ledger::{Candidate, Contradiction, Ledger, LedgerError, Vouched};
 use alloy::eips::BlockNumberOrTag;
 use alloy::providers::Provider as _;
 use alloy_primitives::B256;
@@ -232,7 +232,13 @@ impl Watcher {
         if account.code_hash != acl.code_hash {
             return Err(unfit(format!("runs code {}, the cluster file says {}", account.code_hash, acl.code_hash)));
         }
-        self.ledger.check(number, anchor.hash(), anchor.timestamp())??;
+        // The history may have changed since `check_node`: a header that does not build on the one signed before shows it.
+        self.ledger.check(&Candidate {
+            number,
+            hash: anchor.hash(),
+            parent: header.parent,
+            time: anchor.timestamp(),
+        })??;
         let statement = HeaderStatement {
             set: self.host.attester_set_id(),
             number,

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256, Bytes};
 use merkle_acl::trust::Finality;
-use tkms_attester::ledger::{Contradiction, Ledger, LedgerError, Vouched};
+use tkms_attester::ledger::{Candidate, Contradiction, Ledger, LedgerError, Vouched};
 
 const HOST: B256 = B256::repeat_byte(0x40);
 const SIGNER: Address = Address::repeat_byte(0x51);
@@ -17,6 +17,11 @@ fn vouched(number: u64, finality: Finality) -> Vouched {
         header: Bytes::from_static(b"header"),
         signature: Bytes::from(vec![number as u8; 65]),
     }
+}
+
+/// A header of the history that [`vouched`] makes, but for its hash and time.
+fn candidate(number: u64, hash: B256, time: u64) -> Candidate {
+    Candidate { number, hash, parent: B256::with_last_byte((number - 1) as u8), time }
 }
 
 fn with(numbers: &[u64]) -> (tempfile::TempDir, Ledger) {
@@ -34,8 +39,21 @@ fn a_second_hash_for_a_number_is_a_contradiction_also_after_a_restart() {
     drop(ledger);
     let ledger = Ledger::open(&dir.path().join("ledger.redb"), HOST, SIGNER).unwrap();
     let (signed, found) = (vouched(5, Finality::Finalized).hash, B256::repeat_byte(9));
-    assert_eq!(ledger.check(5, signed, 1_050).unwrap(), Ok(()));
-    assert_eq!(ledger.check(5, found, 1_050).unwrap(), Err(Contradiction::TwoHashes { number: 5, signed, found }));
+    assert_eq!(ledger.check(&candidate(5, signed, 1_050)).unwrap(), Ok(()));
+    assert_eq!(ledger.check(&candidate(5, found, 1_050)).unwrap(), Err(Contradiction::TwoHashes { number: 5, signed, found }));
+}
+
+#[test]
+fn a_child_of_another_block_than_the_signed_one_is_a_contradiction() {
+    let (_dir, ledger) = with(&[5, 8]);
+    let (signed, found) = (vouched(5, Finality::Finalized).hash, B256::repeat_byte(9));
+    let child = |number, parent| {
+        let header = Candidate { parent, ..candidate(number, B256::repeat_byte(6), 1_060) };
+        ledger.check(&header).unwrap()
+    };
+    assert_eq!(child(6, signed), Ok(()));
+    assert_eq!(child(6, found), Err(Contradiction::OtherParent { number: 5, signed, found }));
+    assert_eq!(child(7, found), Ok(()), "its parent was not signed: only a neighbour can tell");
 }
 
 #[test]
@@ -49,7 +67,7 @@ fn even_who_skips_the_check_cannot_record_a_second_hash() {
 #[test]
 fn time_never_falls_with_the_number_on_either_side() {
     let (_dir, ledger) = with(&[5, 8]);
-    let check = |number, time| ledger.check(number, B256::repeat_byte(9), time).unwrap();
+    let check = |number, time| ledger.check(&candidate(number, B256::repeat_byte(9), time)).unwrap();
     for good in [(6, 1_060), (6, 1_050), (6, 1_080), (9, 1_080), (4, 1_050)] {
         assert_eq!(check(good.0, good.1), Ok(()), "block {} at {}", good.0, good.1);
     }
@@ -94,7 +112,7 @@ fn old_texts_go_and_old_hashes_stay() {
     }
     assert_eq!(ledger.vouched(1).unwrap(), None);
     assert!(ledger.vouched(4_100).unwrap().is_some());
-    assert!(ledger.check(1, B256::repeat_byte(9), 1_010).unwrap().is_err(), "its hash is known for ever");
+    assert!(ledger.check(&candidate(1, B256::repeat_byte(9), 1_010)).unwrap().is_err(), "its hash is known for ever");
 }
 
 #[test]

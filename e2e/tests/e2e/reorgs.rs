@@ -169,7 +169,11 @@ async fn forged_history_halts_the_nodes(devnet: &Devnet, alice: &Actor) {
 
 /// The chain itself goes back below what it called final.
 async fn deep_reorganisation_halts_the_attesters(devnet: &Devnet, alice: &Actor) {
-    let signed = attestations(devnet).await[0].number;
+    // No more blocks by themselves: what is final now is the last of the first history that may ever be signed.
+    alice.provider.anvil_set_interval_mining(0).await.unwrap();
+    let rpc = tkms_eth::connect(&devnet.deployment.host_rpc_url).unwrap();
+    let signed = header_by_number(&rpc, BlockNumberOrTag::Finalized).await.unwrap().number;
+    wait_until("all of the first history is signed", || async { attestations(devnet).await[0].number == signed }).await;
     // Empty blocks mined again would be the same ones.
     alice.provider.anvil_set_coinbase(Address::repeat_byte(0x66)).await.unwrap();
     drop_from(alice, signed - 3).await;
