@@ -13,6 +13,12 @@ function say(text, kind = "") {
   $("log").append(line);
 }
 
+/** A value in the clear, or without one what everybody sees. */
+function show(id, value) {
+  $(id).value = value === undefined ? "encrypted" : String(value);
+  $(id).classList.toggle("open", value !== undefined);
+}
+
 function askedAgain(error) {
   say(`not readable (${error.message}): asking for other shares`);
 }
@@ -66,7 +72,8 @@ onSubmit("connect", async () => {
   localStorage.setItem(tokenKey(), session.address);
   $("me").textContent = `${session.me}${session.mayMint ? ", who may mint" : ""}`;
   $("token").textContent = session.address;
-  $("balance").value = "encrypted";
+  show("balance");
+  show("balance-of");
   say(`connected${isNew ? "; the token is deployed, written against @fhevm/solidity" : ""}`);
 });
 
@@ -75,7 +82,7 @@ onSubmit("mint", async ({ amount }) => {
   const input = await session.encrypt(amount.value);
   say("the coprocessor verified the proof and signed the handle");
   await session.mint(input);
-  $("balance").value = "encrypted";
+  show("balance");
   say("mined: minted, the amount on chain is a ciphertext");
 });
 
@@ -83,13 +90,13 @@ onSubmit("transfer", async ({ amount, to }) => {
   say("encrypting and proving");
   const input = await session.encrypt(amount.value);
   await session.transfer(to.value, input);
-  $("balance").value = "encrypted";
+  show("balance");
   say("mined: sent, if there was enough; nobody learns whether");
 });
 
 onSubmit("reveal", async () => {
   say("permit signed, asking the committee");
-  $("balance").value = String(await session.balance(session.me, askedAgain));
+  show("balance", await session.balance(session.me, askedAgain));
   say("balance put together from the nodes' shares, here in the page");
 });
 
@@ -100,7 +107,7 @@ onSubmit("delegate", async ({ friend }) => {
 
 onSubmit("reveal-of", async ({ owner }) => {
   say("permit signed with my own key, asking the committee for somebody else's balance");
-  $("balance-of").value = String(await session.balance(owner.value, askedAgain));
+  show("balance-of", await session.balance(owner.value, askedAgain));
   say("the owner's delegation stands on chain: balance put together here in the page");
 });
 
@@ -108,7 +115,7 @@ onSubmit("publish", async () => {
   say("the token asks for its total supply in the clear");
   const { signed, onChain } = await session.publish();
   if (signed !== onChain) throw new Error(`the committee signed ${signed}, the contract holds ${onChain}`);
-  $("supply").value = String(onChain);
+  show("supply", onChain);
   say("signed by a quorum, verified on chain, called back");
 });
 
