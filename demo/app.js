@@ -32,7 +32,9 @@ function onSubmit(id, work) {
       await work(event.target.elements);
     } catch (error) {
       console.error(error);
-      say(`${id} failed: ${error.shortMessage ?? error.message}`, "error");
+      // The client adds lines for its developers: those are in the console
+      const [reason] = (error.shortMessage ?? error.message).split("\n");
+      say(`${id} failed: ${reason}`, "error");
     }
     lock(false);
   });
@@ -46,6 +48,10 @@ function lock(locked) {
   }
 }
 
+function short(address) {
+  return `${address.slice(0, 8)}…${address.slice(-4)}`;
+}
+
 /** One devnet has one token; the next one has other addresses in its domains. */
 function tokenKey() {
   return `token-${devnet.deployment.contracts.decryptionVerifyingContract}`;
@@ -54,7 +60,7 @@ function tokenKey() {
 function showAccounts() {
   // The last account pays for the oracle's transactions
   for (const [index, { address }] of devnet.deployment.accounts.slice(0, -1).entries()) {
-    const name = `${index}: ${address.slice(0, 8)}…${address.slice(-4)}`;
+    const name = `${index}: ${short(address)}`;
     $("account").append(new Option(name, String(index)));
     for (const people of [$("to"), $("friend")]) people.append(new Option(name, address, index === 1, index === 1));
     $("owner").append(new Option(name, address));
@@ -74,7 +80,7 @@ onSubmit("connect", async () => {
   $("token").textContent = session.address;
   show("balance");
   show("balance-of");
-  say(`connected${isNew ? "; the token is deployed, written against @fhevm/solidity" : ""}`);
+  say(`connected as ${short(session.me)}${isNew ? "; the token is deployed, written against @fhevm/solidity" : ""}`);
 });
 
 onSubmit("mint", async ({ amount }) => {
@@ -102,7 +108,7 @@ onSubmit("reveal", async () => {
 
 onSubmit("delegate", async ({ friend }) => {
   await session.delegate(friend.value);
-  say(`mined: for an hour ${friend.value} may read my balance of this token, and nobody needs my key`);
+  say(`mined: for an hour ${short(friend.value)} may read my balance of this token, and nobody needs my key`);
 });
 
 onSubmit("reveal-of", async ({ owner }) => {
