@@ -55,7 +55,8 @@ async fn a_delegate_reads_while_the_owner_allows_it_and_is_told_why_not_otherwis
     for allowed in ["delegated", "again"] {
         assert_eq!(found[allowed], json!({ "value": "4711" }), "{allowed}: {found}");
     }
-    let refusals = [("before", "DelegationMissing"), ("revoked", "DelegationMissing"), ("expired", "DelegationExpired")];
+    let refusals =
+        [("before", "DelegationMissing"), ("revoked", "DelegationMissing"), ("expired", "DelegationExpired")];
     for (refused, code) in refusals {
         assert_eq!(found[refused]["label"], "not_allowed_on_host_acl", "{refused}: {found}");
         let message = found[refused]["message"].as_str().unwrap();
