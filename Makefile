@@ -37,7 +37,7 @@ test: setup ## everything: Foundry tests, then the Rust tests with the end-to-en
 	$(FORGE) test
 	cargo build --release --workspace --lib --bins --tests
 	cargo test --release --workspace --no-fail-fast
-	TKMS_DECRYPTION=exact cargo test --release --workspace --no-fail-fast --test e2e -- --skip shares::
+	TKMS_DECRYPTION=exact cargo test --release --workspace --no-fail-fast --test e2e -- --skip shares:: --skip committees::
 
 test-web: build ## the demo page in headless Chromium (Debian's, installed if missing)
 	tools/test-web
@@ -45,10 +45,11 @@ test-web: build ## the demo page in headless Chromium (Debian's, installed if mi
 test-templates: build ## both templates for dApp authors, from an empty folder to a round on a devnet
 	tools/test-templates
 
-nightly: setup ## as test, with deep fuzzing, a million mutated proofs, 10,000 simulated committees, every cell of the matrix of operations
+nightly: setup ## as test, with deep fuzzing, a million mutated proofs, 10,000 simulated committees, every cell of the matrix of operations, the templates
 	$(FORGE) build
 	FOUNDRY_PROFILE=deep $(FORGE) test
 	MERKLE_ACL_MUTATIONS=1000000 TKMS_FHE_MATRIX=full TKMS_E2E_TRANSFERS=full TKMS_MPC_RUNS=10000 TKMS_EXACT_CIPHERTEXTS=100000 $(MAKE) test
+	$(MAKE) test-templates
 
 lint: setup layers tidy ## formatting, clippy, dependency rules, file budgets
 	cargo fmt --all --check

@@ -13,6 +13,12 @@ function say(text, kind = "") {
   $("log").append(line);
 }
 
+/** A value in the clear, or without one what everybody sees. */
+function show(id, value) {
+  $(id).value = value === undefined ? "encrypted" : String(value);
+  $(id).classList.toggle("open", value !== undefined);
+}
+
 function askedAgain(error) {
   say(`not readable (${error.message}): asking for other shares`);
 }
@@ -26,7 +32,9 @@ function onSubmit(id, work) {
       await work(event.target.elements);
     } catch (error) {
       console.error(error);
-      say(`${id} failed: ${error.shortMessage ?? error.message}`, "error");
+      // The client adds lines for its developers: those are in the console
+      const [reason] = (error.shortMessage ?? error.message).split("\n");
+      say(`${id} failed: ${reason}`, "error");
     }
     lock(false);
   });
@@ -40,6 +48,10 @@ function lock(locked) {
   }
 }
 
+function short(address) {
+  return `${address.slice(0, 8)}…${address.slice(-4)}`;
+}
+
 /** One devnet has one token; the next one has other addresses in its domains. */
 function tokenKey() {
   return `token-${devnet.deployment.contracts.decryptionVerifyingContract}`;
@@ -48,7 +60,7 @@ function tokenKey() {
 function showAccounts() {
   // The last account pays for the oracle's transactions
   for (const [index, { address }] of devnet.deployment.accounts.slice(0, -1).entries()) {
-    const name = `${index}: ${address.slice(0, 8)}…${address.slice(-4)}`;
+    const name = `${index}: ${short(address)}`;
     $("account").append(new Option(name, String(index)));
     for (const people of [$("to"), $("friend")]) people.append(new Option(name, address, index === 1, index === 1));
     $("owner").append(new Option(name, address));
@@ -66,8 +78,9 @@ onSubmit("connect", async () => {
   localStorage.setItem(tokenKey(), session.address);
   $("me").textContent = `${session.me}${session.mayMint ? ", who may mint" : ""}`;
   $("token").textContent = session.address;
-  $("balance").value = "encrypted";
-  say(`connected${isNew ? "; the token is deployed, written against @fhevm/solidity" : ""}`);
+  show("balance");
+  show("balance-of");
+  say(`connected as ${short(session.me)}${isNew ? "; the token is deployed, written against @fhevm/solidity" : ""}`);
 });
 
 onSubmit("mint", async ({ amount }) => {
@@ -75,7 +88,7 @@ onSubmit("mint", async ({ amount }) => {
   const input = await session.encrypt(amount.value);
   say("the coprocessor verified the proof and signed the handle");
   await session.mint(input);
-  $("balance").value = "encrypted";
+  show("balance");
   say("mined: minted, the amount on chain is a ciphertext");
 });
 
@@ -83,24 +96,24 @@ onSubmit("transfer", async ({ amount, to }) => {
   say("encrypting and proving");
   const input = await session.encrypt(amount.value);
   await session.transfer(to.value, input);
-  $("balance").value = "encrypted";
+  show("balance");
   say("mined: sent, if there was enough; nobody learns whether");
 });
 
 onSubmit("reveal", async () => {
   say("permit signed, asking the committee");
-  $("balance").value = String(await session.balance(session.me, askedAgain));
+  show("balance", await session.balance(session.me, askedAgain));
   say("balance put together from the nodes' shares, here in the page");
 });
 
 onSubmit("delegate", async ({ friend }) => {
   await session.delegate(friend.value);
-  say(`mined: for an hour ${friend.value} may read my balance of this token, and nobody needs my key`);
+  say(`mined: for an hour ${short(friend.value)} may read my balance of this token, and nobody needs my key`);
 });
 
 onSubmit("reveal-of", async ({ owner }) => {
   say("permit signed with my own key, asking the committee for somebody else's balance");
-  $("balance-of").value = String(await session.balance(owner.value, askedAgain));
+  show("balance-of", await session.balance(owner.value, askedAgain));
   say("the owner's delegation stands on chain: balance put together here in the page");
 });
 
@@ -108,7 +121,7 @@ onSubmit("publish", async () => {
   say("the token asks for its total supply in the clear");
   const { signed, onChain } = await session.publish();
   if (signed !== onChain) throw new Error(`the committee signed ${signed}, the contract holds ${onChain}`);
-  $("supply").value = String(onChain);
+  show("supply", onChain);
   say("signed by a quorum, verified on chain, called back");
 });
 

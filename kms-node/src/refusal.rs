@@ -250,6 +250,7 @@ impl Refusal {
             | Self::GrantMissing { .. }
             | Self::GrantProofInvalid(_)
             | Self::DelegationMissing(_)
+            | Self::DelegationExpired(_)
             | Self::MaterialQuorum { .. }
             | Self::RequestUnknown
             | Self::Internal(_) => RefusalClass::Retry,

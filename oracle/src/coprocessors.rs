@@ -23,6 +23,8 @@ const LOOK: Duration = Duration::from_secs(10);
 const INPUT: Duration = Duration::from_secs(120);
 /// Bytes of the largest JSON answer read: 255 handles and little else.
 const ANSWER_BYTES: usize = 256 * 1024;
+/// Status of an answer that a handle will never have a value.
+const COMPUTATION_FAILED: u16 = 422;
 /// Calls at once, all coprocessors of the chain together.
 const CALLS_IN_FLIGHT: usize = 64;
 
@@ -44,6 +46,8 @@ pub enum Look {
     Ready(Box<Material>),
     /// Not yet; why, for people.
     NotYet(String),
+    /// Never: so many coprocessors say that its computation failed that the others are no quorum. Their reason.
+    Failed(String),
 }
 
 /// An input that a quorum verified.
@@ -111,7 +115,7 @@ impl Coprocessors {
         let replies =
             join_all(self.urls.iter().map(|url| self.call::<(), MaterialReply>(url, &path, None, LOOK))).await;
         let mut found: Vec<(Material, BTreeSet<Address>)> = Vec::new();
-        let mut why = String::from("no coprocessor is configured");
+        let (mut why, mut failures) = (String::from("no coprocessor is configured"), 0);
         for reply in replies {
             match reply {
                 Ok(MaterialReply::Ready { material }) if material.format != self.format => {
@@ -128,12 +132,17 @@ impl Coprocessors {
                 Ok(MaterialReply::Unknown) => why = "no coprocessor has seen this handle yet".into(),
                 Ok(MaterialReply::Computing) => why = "the ciphertext is being computed".into(),
                 Ok(MaterialReply::Squashing) => why = "the samples of the ciphertext are being made".into(),
+                Err(CallError::Refused { status: COMPUTATION_FAILED, failure }) => {
+                    (why, failures) = (failure.message, failures + 1);
+                }
                 Err(error) => why = error.to_string(),
             }
         }
-        let quorum = usize::from(self.chain.coprocessors.quorum);
+        let set = &self.chain.coprocessors;
+        let quorum = usize::from(set.quorum);
         match found.into_iter().find(|(_, signers)| signers.len() >= quorum) {
             Some((material, _)) => Look::Ready(Box::new(material)),
+            None if failures > set.members.len().saturating_sub(quorum) => Look::Failed(foreign(&why)),
             None => Look::NotYet(foreign(&why)),
         }
     }

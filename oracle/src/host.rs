@@ -8,7 +8,7 @@ use crate::record::{Ask, Refused};
 use alloy_primitives::U256;
 use alloy_sol_types::SolCall;
 use futures::{StreamExt, stream};
-use merkle_acl::{ANY_CONTRACT, Fact, Grant};
+use merkle_acl::{ANY_CONTRACT, AclError, Fact, Grant};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tkms_eth::bindings::IDecryptionOracle::Request as OracleRequest;
@@ -69,17 +69,20 @@ impl Host {
                 (self.view(&call).await?, "GrantMissing", format!("{account} is not allowed on handle {handle}"))
             }
             Fact::Delegated { delegator, delegate, contract, now } => {
-                let message = format!("{delegator} has not delegated {contract} to {delegate}");
-                let mut holds = false;
+                let mut expiry = 0;
                 for of in [contract, ANY_CONTRACT] {
                     let call = IACL::getUserDecryptionDelegationExpirationDateCall {
                         delegator,
                         delegate,
                         contractAddress: of,
                     };
-                    holds |= self.view(&call).await? > now;
+                    expiry = self.view(&call).await?.max(expiry);
                 }
-                (holds, "DelegationMissing", message)
+                let (code, error) = match expiry {
+                    0 => ("DelegationMissing", AclError::DelegationMissing { delegator, delegate, contract }),
+                    _ => ("DelegationExpired", AclError::DelegationExpired { delegator, delegate, contract, expiry }),
+                };
+                (expiry > now, code, error.to_string())
             }
             // Nothing to wait for: nodes refuse these in their own words.
             Fact::PermitStands { .. } | Fact::NotDenied(_) => return Ok(None),

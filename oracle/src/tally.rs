@@ -48,6 +48,8 @@ const EVIDENCE_CODES: [&str; 19] = [
     "SmartAccountUnproven",
     "SmartAccountRejected",
 ];
+/// Refusals for what a later block may grant.
+const UNGRANTED_CODES: [&str; 3] = ["GrantMissing", "DelegationMissing", "DelegationExpired"];
 /// The refusal of a node that wants the executor's account proven, once.
 const EXECUTOR_CODE: &str = "ExecutorUnproven";
 
@@ -174,7 +176,7 @@ impl Tally {
         if self.votes.iter().all(settled) {
             return Some(Outcome::Disagreement);
         }
-        if let Some(refused) = self.refused(missable, |_, code| matches!(code, "GrantMissing" | "DelegationMissing")) {
+        if let Some(refused) = self.refused(missable, |_, code| UNGRANTED_CODES.contains(&code)) {
             return Some(Outcome::Ungranted(refused));
         }
         let materials = |_, code: &str| matches!(code, "MaterialMissing" | "MaterialQuorum");
@@ -308,7 +310,7 @@ impl Tally {
             State::Running
         } else if any(NodeState::WaitingCiphertext) || code(&["MaterialMissing", "MaterialUnavailable"]) {
             State::WaitingCiphertext
-        } else if any(NodeState::WaitingFinality) || code(&["NotFinal", "GrantMissing", "DelegationMissing"]) {
+        } else if any(NodeState::WaitingFinality) || code(&["NotFinal"]) || code(&UNGRANTED_CODES) {
             State::WaitingFinality
         } else {
             State::Running

@@ -17,6 +17,7 @@ use revm::primitives::TxKind;
 use revm::{ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext};
 use tkms_e2e::actors::Actor;
 use tkms_e2e::compile::{creation_code_of_ours, runtime_code};
+use tkms_e2e::root;
 use tkms_types::{GatewayDomain, typed_data};
 
 const SEED: u64 = 7_031_337;
@@ -141,4 +142,32 @@ async fn the_code_on_the_chain_is_what_the_source_compiles_to() {
         }
         assert!(found == expected, "{name} on the chain differs from its source");
     }
+}
+
+/// Authors copy addresses out of the page, and their scripts read the fields it names.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_for_authors_names_what_stands_on_a_devnet() {
+    let devnet = devnet().await;
+    let file = std::fs::read(devnet.dir().join("deployment.json")).unwrap();
+    let deployment: serde_json::Value = serde_json::from_slice(&file).unwrap();
+    let page = std::fs::read_to_string(root().join("docs/for-dapps.md")).unwrap();
+    let (_, table) = page.split_once("| field of `deployment.json` |").unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let (mut fields, mut addresses) = (0, 0);
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        for field in cells[3].split('`').skip(1).step_by(2) {
+            let found = deployment.pointer(&format!("/{}", field.replace('.', "/")));
+            let found = found.unwrap_or_else(|| panic!("{field} is not in deployment.json"));
+            fields += 1;
+            for address in cells[2].split('`').filter(|text| text.starts_with("0x")) {
+                let written: Address = Address::parse_checksummed(address, None).expect("in EIP-55 spelling");
+                assert_eq!(found.as_str().unwrap().parse::<Address>().unwrap(), written, "{field}");
+                addresses += 1;
+            }
+        }
+    }
+    assert_eq!((fields, addresses), (12, 4), "rows of the table");
+    assert_eq!((&deployment["chainId"], &deployment["gatewayChainId"]), (&31337.into(), &54321.into()));
+    assert_eq!(deployment["accounts"].as_array().unwrap().len(), 10);
 }

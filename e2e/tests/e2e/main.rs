@@ -8,6 +8,7 @@
 )]
 
 mod callbacks;
+mod committees;
 mod contracts;
 mod doctor;
 mod evidence;

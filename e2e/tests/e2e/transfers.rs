@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use tkms_e2e::actors::send;
 use tkms_e2e::compile::creation_code;
 use tkms_e2e::devnet::Devnet;
+use tkms_e2e::wait_until;
 use tkms_eth::bindings::FHEEvents;
 use tkms_wire::coprocessor::MaterialReply;
 
@@ -119,7 +120,9 @@ async fn transfers_survive_a_coprocessor_that_is_killed_again_and_again() {
     let blocks = submitted.await.unwrap();
     println!("{:5.1?} transfers were mined in {} blocks", start.elapsed(), blocks.len());
     progress.wait_for(plan.transfers.len(), start).await;
-    println!("{:5.1?} all handles are computed", start.elapsed());
+    println!("{:5.1?} all handles are computed; the queue was {} deep", start.elapsed(), progress.deepest);
+    assert!(progress.deepest > 0.0, "no metric told of what was to do");
+    progress.wait_until_idle().await;
 
     let mut balances = [0; HOLDERS];
     for (person, balance) in people.iter().zip(&mut balances) {
@@ -201,14 +204,18 @@ fn results(receipt: &TransactionReceipt, executor: Address) -> Vec<B256> {
 struct Progress {
     url: reqwest::Url,
     made: Made,
+    metrics: reqwest::Url,
     /// Transfers of which all handles are computed, in the order of the chain.
     done: usize,
+    /// The most that its metrics called queued.
+    deepest: f64,
 }
 
 impl Progress {
     fn new(devnet: &Devnet, made: Made) -> Self {
         let coprocessor = devnet.deployment.services.iter().find(|service| service.name == "coprocessor").unwrap();
-        Self { url: coprocessor.url.join("v1/materials/").unwrap(), made, done: 0 }
+        let [url, metrics] = ["v1/materials/", "metrics"].map(|path| coprocessor.url.join(path).unwrap());
+        Self { url, made, metrics, done: 0, deepest: 0.0 }
     }
 
     async fn wait_for(&mut self, transfers: usize, start: Instant) {
@@ -220,9 +227,39 @@ impl Progress {
                 self.done += 1;
                 continue;
             }
+            let queued = self.metrics([r#"tkms_coprocessor_queue{task="compute"}"#]).await;
+            self.deepest = queued.map_or(self.deepest, |[queued]| self.deepest.max(queued));
             assert!(start.elapsed() < LIMIT, "{} of {transfers} transfers are computed", self.done);
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Waits until its metrics say that it is at the head of the chain and has nothing to compute.
+    async fn wait_until_idle(&self) {
+        wait_until("the metrics show an idle coprocessor", || async {
+            let [compute, waits, block, head] = [
+                r#"tkms_coprocessor_queue{task="compute"}"#,
+                "tkms_coprocessor_operand_waits",
+                "tkms_coprocessor_block",
+                "tkms_coprocessor_head_block",
+            ];
+            let found = self.metrics([compute, waits, block, head]).await;
+            found.is_some_and(|[compute, waits, block, head]| {
+                (compute, waits) == (0.0, 0.0) && block > 0.0 && block == head
+            })
+        })
+        .await;
+    }
+
+    /// Values of its metrics, if it answers.
+    async fn metrics<const N: usize>(&self, names: [&str; N]) -> Option<[f64; N]> {
+        let text = reqwest::get(self.metrics.clone()).await.ok()?.text().await.ok()?;
+        let value = |name: &str| {
+            let of = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+            text.lines().find_map(of)
+        };
+        let values: Option<Vec<f64>> = names.into_iter().map(value).collect();
+        values?.try_into().ok()
     }
 
     async fn all_computed(&self, handles: &[B256]) -> bool {

@@ -2,6 +2,8 @@
 // Arguments: deployment.json, the root of the checkout, two accounts, a value.
 import { mined, open, report } from "./devnet.mjs";
 
+/** In place of a contract: all of them. */
+const EVERY_CONTRACT = `0x${"ff".repeat(20)}`;
 /** A delegation that ends while we look, in seconds: long enough to become final and be used once. */
 const SHORT = 30;
 /** How long a change on chain may take until nodes act on it, in milliseconds. */
@@ -41,9 +43,9 @@ async function refusal() {
 const chainTime = async () => Math.max((await network.provider.getBlock("latest")).timestamp, Math.floor(Date.now() / 1000));
 
 const found = { before: await attempt() };
-await mined(acl.delegateForUserDecryption(friend.address, contract, (await chainTime()) + 86_400));
+await mined(acl.delegateForUserDecryption(friend.address, EVERY_CONTRACT, (await chainTime()) + 86_400));
 found.delegated = await attempt();
-await mined(acl.revokeDelegationForUserDecryption(friend.address, contract));
+await mined(acl.revokeDelegationForUserDecryption(friend.address, EVERY_CONTRACT));
 found.revoked = await refusal();
 await mined(acl.delegateForUserDecryption(friend.address, contract, (await chainTime()) + SHORT));
 found.again = await attempt();

@@ -63,15 +63,20 @@ export class Network {
 
   /** A value of the reader's own. */
   async read(reader, handle, contract) {
+    return (await this.readAll(reader, [handle], contract))[handle];
+  }
+
+  /** Several, in one request: their values by handle. */
+  async readAll(reader, handles, contract) {
     const { instance } = this;
     const { publicKey, privateKey } = instance.generateKeypair();
     const start = Math.floor(Date.now() / 1000) - MARGIN;
     const permit = instance.createEIP712(publicKey, [contract], start, DAYS);
     const { UserDecryptRequestVerification } = permit.types;
     const signature = await reader.signTypedData(permit.domain, { UserDecryptRequestVerification }, permit.message);
-    const pairs = [{ handle, contractAddress: contract }];
+    const pairs = handles.map((handle) => ({ handle, contractAddress: contract }));
     const rest = [signature.slice(2), [contract], reader.address, start, DAYS];
-    return (await instance.userDecrypt(pairs, privateKey, publicKey, ...rest))[handle];
+    return instance.userDecrypt(pairs, privateKey, publicKey, ...rest);
   }
 
   /** A value of the owner's, read by somebody the owner delegated to. */

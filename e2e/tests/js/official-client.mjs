@@ -28,6 +28,20 @@ const forgedAccepted = await probe.check.staticCall([0], forged, proof).then(
 const own = await network.read(user, handle, contract);
 const found = { public: String(published.clearValues[handle]), accepted: status === 1, forgedAccepted, own: String(own) };
 if (version === "2") {
+  // Values of several types in one request, not in the order they were made
+  const address = friend.address;
+  await mined(probe.makeBool(true));
+  await mined(probe.makeAddress(address));
+  const order = [2, 0, 1];
+  for (const index of [1, 2]) await mined(probe.allowUser(index, user.address));
+  await mined(probe.publish([1, 2]));
+  const handles = await Promise.all(order.map((index) => probe.made(index)));
+  const read = await network.readAll(user, handles, contract);
+  const opened = await instance.publicDecrypt(handles);
+  await mined(probe.check(order, opened.abiEncodedClearValues, opened.decryptionProof));
+  const typed = (values) => handles.map((handle) => values[handle]);
+  const same = (values) => values[0] === address && values[1] === BigInt(value) && values[2] === true;
+  found.mixed = same(typed(read)) && same(typed(opened.clearValues));
   const tomorrow = Math.floor(Date.now() / 1000) + 86_400;
   await mined(network.acl(user).delegateForUserDecryption(friend.address, contract, tomorrow));
   found.delegated = String(await network.readFor(user, friend, handle, contract));

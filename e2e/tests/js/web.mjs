@@ -129,10 +129,17 @@ async function receiver(page, deployment) {
   await expectOutput(page, "balance-of", "700");
 }
 
+/** The page as its second user leaves it: both balances revealed. */
+async function picture(page) {
+  await act(page, "reveal", "put together");
+  await expectOutput(page, "balance", "300");
+  await page.screenshot({ path: args.screenshot, fullPage: true });
+}
+
 async function drive(page, deployment) {
   await minter(page, deployment);
   await receiver(page, deployment);
-  if (args.screenshot) await page.screenshot({ path: args.screenshot, fullPage: true });
+  if (args.screenshot) await picture(page);
   // A key that is none is said so, and the page goes on
   await page.fill("#key", "0x1234");
   await refused(page, "connect", "");

@@ -146,7 +146,7 @@ fn check_15_delegation() {
     assert_eq!(with(ANY_CONTRACT, u64::MAX), Ok(()));
     says(with(DAPP, 0), "DelegationMissing", RefusalClass::Retry);
     says(with(Address::repeat_byte(0xee), NOW + 10), "DelegationMissing", RefusalClass::Retry);
-    says(with(DAPP, NOW - 1), "DelegationExpired", RefusalClass::Permanent);
+    says(with(DAPP, NOW - 1), "DelegationExpired", RefusalClass::Retry);
     says(judged(&request, allow_both), "GrantMissing", RefusalClass::Retry);
 }
 

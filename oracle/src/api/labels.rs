@@ -24,6 +24,9 @@ fn advice(code: &str) -> &'static str {
         "AclPaused" | "HostHalted" => "decryption is stopped for this chain: ask again when it is resumed",
         "RateLimited" | "Busy" => "the nodes have too much to do: ask again in a while",
         "NotFinal" | "MaterialMissing" | "MaterialUnavailable" | "DigestMismatch" => "ask again in a while",
+        "CiphertextFailed" => {
+            "the value cannot be computed from what it was made of: have the contract make another, or tell the operators"
+        }
         "PublicKeyMalformed" => "make a new key pair with generateKeypair",
         "ContractListInvalid" | "PairNotInPermit" | "UserIsContract" => {
             "a permit names 1 to 10 contracts, none of them user or delegator, and all of the request"

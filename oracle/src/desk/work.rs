@@ -84,7 +84,13 @@ impl Desk {
             return Ok(Try::Final);
         }
         self.show(id, State::WaitingCiphertext).await?;
-        let materials = self.materials(id, &host, &record.ask).await;
+        let materials = match self.materials(id, &host, &record.ask).await? {
+            Ok(materials) => materials,
+            Err(failed) => {
+                self.refuse(id, &record, failed).await?;
+                return Ok(Try::Final);
+            }
+        };
         let Some(proven) = self.proven(id, &host, &record).await? else { return Ok(Try::Final) };
         let (sent, question) = Sent::new(&record.ask, materials, proven);
         self.ask_nodes(id, &host, record, (sent, question)).await
@@ -107,12 +113,18 @@ impl Desk {
         }
     }
 
-    /// Waits, however long, until every ciphertext is attested.
-    async fn materials(&self, id: RequestId, host: &Host, ask: &Ask) -> Vec<Material> {
+    /// Waits, however long, until every ciphertext is attested. A refusal, when one never will be: except for who waits on chain,
+    /// where it would be the last word, whatever an operator repairs.
+    async fn materials(
+        &self,
+        id: RequestId,
+        host: &Host,
+        ask: &Ask,
+    ) -> Result<Result<Vec<Material>, Refused>, DeskError> {
         let mut missing: BTreeSet<_> = ask.handles().into_iter().collect();
         let (start, mut pause, mut found) = (Instant::now(), MATERIAL_PAUSE, Vec::new());
         loop {
-            let asked: Vec<_> = missing.iter().copied().collect();
+            let (asked, mut failed): (Vec<_>, _) = (missing.iter().copied().collect(), None);
             let look = |handle| async move { (handle, host.coprocessors.ask_material(handle).await) };
             let mut looks = stream::iter(asked.into_iter().map(look)).buffer_unordered(MATERIALS_AT_ONCE);
             while let Some((handle, look)) = looks.next().await {
@@ -122,10 +134,20 @@ impl Desk {
                         found.push(*material);
                     }
                     Look::NotYet(why) => self.note(id, &format!("handle {handle}: {why}")),
+                    Look::Failed(why) => {
+                        self.note(id, &why);
+                        failed = Some(Refused { code: "CiphertextFailed".into(), message: why });
+                    }
                 }
             }
+            drop(looks);
             if missing.is_empty() {
-                return found;
+                return Ok(Ok(found));
+            }
+            if let Some(failed) = failed
+                && self.on_disk(move |store| store.waiters(id)).await?.is_empty()
+            {
+                return Ok(Err(failed));
             }
             sleep(pause).await;
             if start.elapsed() > EAGER {

@@ -44,6 +44,7 @@ pub fn missing(error: &AclError) -> Option<Refused> {
     let code = match error {
         AclError::GrantMissing { .. } => "GrantMissing",
         AclError::DelegationMissing { .. } => "DelegationMissing",
+        AclError::DelegationExpired { .. } => "DelegationExpired",
         _ => return None,
     };
     Some(Refused { code: code.to_owned(), message: error.to_string() })
@@ -52,8 +53,5 @@ pub fn missing(error: &AclError) -> Option<Refused> {
 /// Whether the proofs were good and the fact itself is what fails: then nodes give the refusal, in their own words.
 #[must_use]
 pub const fn denies(error: &AclError) -> bool {
-    matches!(
-        error,
-        AclError::DelegationExpired { .. } | AclError::PermitInvalidated { .. } | AclError::AccountDenied(_)
-    )
+    matches!(error, AclError::PermitInvalidated { .. } | AclError::AccountDenied(_))
 }

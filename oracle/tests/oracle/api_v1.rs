@@ -3,8 +3,9 @@
 use crate::common::coprocessor::Mood;
 use crate::common::node::Act;
 use crate::common::oracle::Setup;
-use crate::common::{CONTRACT, DELEGATOR, address_of, alice, handle, signed, unsigned_request, user_keys};
-use alloy_primitives::{B256, hex};
+use crate::common::{CONTRACT, DELEGATOR, address_of, alice, handle, now, signed, unsigned_request, user_keys};
+use alloy_primitives::{Address, B256, U256, hex};
+use merkle_acl::{ANY_CONTRACT, keys};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tkms_types::typed_data::{public_answer_digest, recover, user_link};
@@ -84,6 +85,44 @@ async fn delegates_get_shares_that_open_in_one_exchange() {
     assert_eq!((status, &reply["error"]["label"]), (400, &json!("validation_failed")), "{reply}");
     let swapped = serde_json::to_string(&UserDecryptRequest::new(&request)).unwrap();
     assert_eq!(setup.post(USER, &swapped).await.0, 400);
+}
+
+/// The newest block is looked at before anybody computes: the delegate is told at once which of the two it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delegation_that_is_missing_is_told_from_one_that_has_expired() {
+    let setup = Setup::running().await;
+    let delegate = address_of(&alice());
+    let expires = |contract: Address, expiry: u64| {
+        setup.chain().set(keys::delegation(DELEGATOR, delegate, contract), U256::from(expiry));
+        setup.chain().settle();
+    };
+    let refused = async |code: &str, todo: &str| {
+        let request = signed(UserRequest { delegator: Some(DELEGATOR), ..unsigned_request() }, &setup.cluster);
+        let body = serde_json::to_string(&DelegatedUserDecryptRequest::new(&request, DELEGATOR)).unwrap();
+        let (status, _, reply) = setup.post(DELEGATED, &body).await;
+        assert_eq!((status, &reply["error"]["label"]), (400, &json!("not_allowed_on_host_acl")), "{code}: {reply}");
+        let message = reply["error"]["message"].as_str().unwrap();
+        assert!(message.starts_with(code) && message.contains(todo), "{message}");
+    };
+    expires(CONTRACT, 0);
+    refused("DelegationMissing", "must call delegateForUserDecryption").await;
+    expires(CONTRACT, now() - 1);
+    refused("DelegationExpired", "must delegate anew").await;
+    // Of two that ended, the later one is named; one for every contract that stands is enough
+    let late = now() - 1;
+    expires(ANY_CONTRACT, late);
+    expires(CONTRACT, late - 1000);
+    refused("DelegationExpired", &format!("expired at {late}")).await;
+    // A new one that is not final yet is waited for
+    setup.chain().set(keys::delegation(DELEGATOR, delegate, ANY_CONTRACT), U256::from(now() + 1000));
+    let request = signed(UserRequest { delegator: Some(DELEGATOR), ..unsigned_request() }, &setup.cluster);
+    let body = serde_json::to_string(&DelegatedUserDecryptRequest::new(&request, DELEGATOR)).unwrap();
+    let final_later = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        setup.chain().settle();
+    };
+    let ((status, _, reply), ()) = tokio::join!(setup.post(DELEGATED, &body), final_later);
+    assert_eq!(status, 200, "{reply}");
 }
 
 /// A quorum of shares, each readable by who asked.

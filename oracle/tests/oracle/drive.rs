@@ -4,6 +4,7 @@ use crate::common::coprocessor::Mood;
 use crate::common::node::{Act, WORD};
 use crate::common::oracle::Setup;
 use crate::common::{handle, signed, unsigned_request};
+use alloy_primitives::Address;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -141,6 +142,7 @@ async fn what_is_not_final_yet_waits_and_is_answered_later() {
         Act::Waits(State::WaitingFinality),
         Act::Refuses(RefusalClass::Wait, "NotFinal"),
         Act::Refuses(RefusalClass::Retry, "GrantMissing"),
+        Act::Refuses(RefusalClass::Retry, "DelegationExpired"),
     ] {
         let setup = Setup::running().await;
         setup.nodes.iter().for_each(|node| node.act(act.clone()));
@@ -182,6 +184,39 @@ async fn ciphertext_not_yet_computed_is_waited_for_without_troubling_nodes() {
         setup.coprocessor.mood(Mood::Ready);
         right(&setup, &job).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_could_not_be_computed_is_refused_and_may_be_asked_for_again() {
+    let setup = Setup::running().await;
+    setup.coprocessor.mood(Mood::Failed);
+    let job = setup.job(PUBLIC, &public(1)).await;
+    let (status, reply) = setup.outcome(PUBLIC, &job).await;
+    assert_eq!((status, reply["error"]["label"].as_str()), (500, Some("internal_server_error")), "{reply}");
+    let message = reply["error"]["message"].as_str().unwrap();
+    assert!(message.contains("has no value") && message.contains("make another"), "{message}");
+    assert_eq!(setup.nodes[0].calls.load(Ordering::Relaxed), 0);
+    setup.coprocessor.mood(Mood::Ready);
+    assert_eq!(setup.job(PUBLIC, &public(1)).await, job);
+    right(&setup, &job).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_failed_coprocessor_of_a_set_that_can_miss_it_is_waited_out() {
+    let mut setup = Setup::new().await;
+    setup.change(|cluster| {
+        let set = &mut cluster.chains[0].coprocessors;
+        let spare = [Address::repeat_byte(0x51), Address::repeat_byte(0x52), Address::repeat_byte(0x53)];
+        (set.members, set.quorum) = ([set.members.as_slice(), &spare].concat(), 3);
+        set.members.sort_unstable();
+    });
+    setup.start().await;
+    setup.coprocessor.mood(Mood::Failed);
+    let job = setup.job(PUBLIC, &public(1)).await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    let status = setup.status(&job).await;
+    assert_eq!(status["state"], "waiting-ciphertext", "{status}");
+    assert!(status["detail"].as_str().unwrap().contains("has no value"), "{status}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,6 +26,8 @@ pub enum Mood {
     Stranger,
     /// Answers 500.
     Broken,
+    /// Could not compute any handle.
+    Failed,
     /// Finds no input's proof valid.
     BadProof,
     /// Finds every input malformed.
@@ -90,6 +92,10 @@ async fn material(State(this): State<FakeCoprocessor>, Path(handle): Path<String
     let signer = match mood {
         Mood::Computing => return Json(MaterialReply::Computing).into_response(),
         Mood::Broken => return broken(),
+        Mood::Failed => {
+            let failure = Failure { code: "failed".into(), message: format!("handle {handle} has no value") };
+            return (StatusCode::UNPROCESSABLE_ENTITY, Json(failure)).into_response();
+        }
         Mood::Stranger => key(101),
         _ => coprocessor_key(),
     };
