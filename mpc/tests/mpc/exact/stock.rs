@@ -13,28 +13,28 @@ use tkms_mpc::ring::{Gr16, Ring};
 use tkms_mpc::user::{Assurance, combine_user_shares};
 use tkms_types::{Committee, PartyId};
 
-fn shares(world: &World, number: u64) -> Vec<MessageShares> {
+pub fn shares(world: &World, number: u64) -> Vec<MessageShares> {
     let endings = Run::new(number).run(world.start(number), FromStock::is_done);
     endings.into_iter().map(|ending| ending.output.unwrap()).collect()
 }
 
-fn reveal(run: Run, shares: &[MessageShares]) -> Vec<Ending<Vec<u8>>> {
+pub fn reveal(run: Run, shares: &[MessageShares]) -> Vec<Ending<Vec<u8>>> {
     run.run(shares.iter().map(Reveal::start).collect(), Reveal::is_done)
 }
 
-fn liars(world: &World) -> Vec<PartyId> {
+pub fn liars(world: &World) -> Vec<PartyId> {
     (0..world.t()).map(|i| party(1 + 3 * i)).collect()
 }
 
 /// Whom everybody honest has to name, and for what: not for silence, for being late, or for saying the same again.
 fn evidence(cheat: Cheat, elements: usize) -> Option<Evidence> {
     match cheat {
-        Cheat::BadShare(_) => Some(Evidence::OffPolynomial { element: elements - 1 }),
-        Cheat::Equivocate => Some(Evidence::OffPolynomial { element: 0 }),
+        Cheat::BadShare(_) | Cheat::Collude => Some(Evidence::OffPolynomial { element: elements - 1 }),
+        Cheat::Equivocate | Cheat::Replay => Some(Evidence::OffPolynomial { element: 0 }),
         Cheat::TooLong => Some(Evidence::WrongLength { expected: elements, found: elements + 1 }),
         Cheat::Empty => Some(Evidence::WrongLength { expected: elements, found: 0 }),
         Cheat::ChangeOfMind => Some(Evidence::Conflicting { element: elements - 1 }),
-        Cheat::Selective(_) | Cheat::Silent | Cheat::Repeat | Cheat::Late => None,
+        Cheat::Selective(_) | Cheat::Silent | Cheat::Crash(_) | Cheat::Repeat | Cheat::Late => None,
     }
 }
 
@@ -70,8 +70,9 @@ fn t_parties_that_cheat_in_the_masked_opening_change_nothing_and_are_named() {
     for n in SIZES {
         let world = World::new(n);
         let liars = liars(&world);
+        let (_, old) = Run::new(1).run_traced(world.start(2), FromStock::is_done);
         for (i, cheat) in CHEATS.into_iter().enumerate() {
-            let run = liars.iter().fold(Run::new(i as u64), |run, liar| run.cheat(*liar, 1, cheat));
+            let run = liars.iter().fold(Run::new(i as u64).old(&old), |run, liar| run.cheat(*liar, 1, cheat));
             let endings = run.run(world.start(1), FromStock::is_done);
             check_blame(&world, &endings, &liars, cheat);
             let honest = endings.into_iter().zip(world.committee.parties()).filter(|(_, p)| !liars.contains(p));
@@ -85,9 +86,11 @@ fn t_parties_that_cheat_in_the_masked_opening_change_nothing_and_are_named() {
 fn t_parties_that_cheat_in_the_opening_of_the_message_change_nothing_and_are_named() {
     for n in SIZES {
         let world = World::new(n);
-        let (liars, shares) = (liars(&world), shares(&world, 1));
+        let (liars, other, shares) = (liars(&world), shares(&world, 2), shares(&world, 1));
+        // another attempt of the same ciphertext: the same messages, shared otherwise
+        let (_, old) = Run::new(1).run_traced(other.iter().map(Reveal::start).collect(), Reveal::is_done);
         for (i, cheat) in CHEATS.into_iter().enumerate() {
-            let run = liars.iter().fold(Run::new(i as u64), |run, liar| run.cheat(*liar, 1, cheat));
+            let run = liars.iter().fold(Run::new(i as u64).old(&old), |run, liar| run.cheat(*liar, 1, cheat));
             let endings = reveal(run, &shares);
             check_blame(&world, &endings, &liars, cheat);
             for (ending, honest) in endings.iter().zip(world.committee.parties()) {
