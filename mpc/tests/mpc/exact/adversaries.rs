@@ -228,3 +228,24 @@ fn shares_of_two_attempts_are_two_sharings_and_do_not_mix() {
         world.opened(&second);
     }
 }
+
+/// Why a user's share has five bits: modulo 2⁴ it is a sharing of the digit, and times 2¹²³ of nothing.
+#[test]
+fn four_bits_of_a_share_are_no_sharing_that_a_user_could_combine() {
+    for n in SIZES {
+        let world = World::new(n);
+        let cut = |own: &MessageShares| {
+            let mut bytes = own.to_secret_bytes();
+            bytes.iter_mut().skip(7).for_each(|share| *share &= 15);
+            MessageShares::from_secret_bytes(&bytes).unwrap()
+        };
+        let short: Vec<_> = shares(&world, 1).iter().map(cut).collect();
+        let answers: Vec<_> = short.iter().map(|own| (own.owner().party, own.user_share().to_vec())).collect();
+        let combined = combine_user_shares(world.committee, MESSAGES.len(), &answers);
+        assert!(matches!(combined, Err(CombineError::Abort(_))), "{combined:?}");
+        // for all they are enough
+        for ending in reveal(Run::new(1), &short) {
+            assert_eq!(ending.output.as_deref(), Some(&MESSAGES[..]));
+        }
+    }
+}
