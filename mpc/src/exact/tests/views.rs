@@ -3,7 +3,7 @@
 //! finds a mask of which a part is dropped.
 
 use super::*;
-use crate::machine::{Machine, Outgoing};
+use crate::machine::{Machine, Outgoing, Step};
 use crate::shamir::{decode, decode_complete};
 use std::collections::BTreeMap;
 
@@ -204,7 +204,7 @@ impl Case {
         };
         let parties = committee.parties().zip(keys).zip(prss);
         if self.masks == Masks::FromStock {
-            let start = |((party, key), prss)| {
+            let start = |((party, key), prss): ((PartyId, &ExactKey), &PrssKeys)| {
                 let (owner, range) = (key.owner(), range(0, 1));
                 let items = Items { owner, width: SMALL, range, session: session(1), parts: parts(party) };
                 FromStock::start(key, &samples, items, prss).unwrap()
