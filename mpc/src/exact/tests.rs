@@ -3,8 +3,8 @@
 mod views;
 
 use super::bounds::Width;
+use super::masks::{BitParts, MaskShares};
 use super::rounding::Phases;
-use super::stock::{BitParts, MaskShares};
 use super::*;
 use crate::phase::KeyShare;
 use crate::preprocessing::BatchId;
