@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rand::SeedableRng as _;
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tkms_kms_node::metrics;
 use tkms_kms_node::request::Ask;
 use tkms_kms_node::stock::Preprocessing;
@@ -116,10 +116,8 @@ async fn a_users_request_at_too_few_nodes_ends_nothing_and_is_answered_when_one_
 async fn a_users_request_that_its_proposer_never_got_is_answered_by_the_others() {
     let world = stocked().await;
     let user = with_proposer(&world, 4, true).await;
-    let start = Instant::now();
     let replies = user.ask_all(&world, &[1, 2, 3]).await;
     assert!(user.reads(&world, &replies) > U256::from(1_000));
-    assert!(start.elapsed() >= Duration::from_secs(1), "the next proposer waits for the first one");
     assert_eq!(computed(&world, 4).await, 0);
 }
 
