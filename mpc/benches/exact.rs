@@ -16,11 +16,11 @@ use std::hint::black_box;
 use std::time::Duration;
 use tkms_mpc::exact::{
     Certificate, Ending, ExactKey, FromStock, Items, Masked, MessageShares, OnDemand, OnDemandMsg, Range, Reveal,
-    Revealed, Stock, Switched, Width,
+    Revealed, Switched, Width,
 };
 use tkms_mpc::machine::Machine;
 use tkms_mpc::phase::KeyShare;
-use tkms_mpc::preprocessing::{BatchId, BitShares, Bits, Recipe};
+use tkms_mpc::preprocessing::{BatchId, BitShares, Bits, Piece, Recipe};
 use tkms_mpc::prss::PrssKeys;
 use tkms_mpc::ring::Gr16;
 use tkms_mpc::shamir::{Received, decode_complete};
@@ -75,8 +75,9 @@ impl Committees {
 
     fn items(&self, i: usize) -> Items {
         let (key, bits) = (self.keys.get(i).unwrap(), self.bits.get(i).unwrap());
-        let mut stock = Stock::new(key.owner(), self.certificate.range().batch, WIDTH, bits);
-        stock.take(&self.certificate).unwrap()
+        let mut piece = Piece::masks(self.certificate.range().batch, bits, WIDTH.mask_bits()).unwrap();
+        let pairs: Vec<_> = piece.take(0, BLOCKS).unwrap().iter().map(|item| [item.mask, item.top]).collect();
+        Items::new(key.owner(), WIDTH, &self.certificate, &pairs).unwrap()
     }
 
     fn job(&self, number: u64, rng: &mut ChaCha20Rng) -> Job {

@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | [`Width`], [`ExactBounds`] | how far samples are switched down |
 //! | [`Switched`], [`ExactKey`] | 3: phases over GR(2¹⁶, 4) |
-//! | [`Stock`], [`Ledger`], [`Certificate`] | 4: masks from preprocessed bits, each bound to one session |
+//! | [`Ledger`], [`Certificate`], [`Items`] | 4: masks from preprocessed bits, each bound to one session |
 //! | [`FromStock`], [`OnDemand`] | 4, 5, 6: masked opening and rounding |
 //! | [`MessageShares`], [`Reveal`] | 7, 8: the answer, for all or for one user |
 
@@ -18,18 +18,18 @@ mod alloc;
 mod bounds;
 mod from_stock;
 mod key;
+mod masks;
 mod message;
 mod on_demand;
 mod rounding;
-mod stock;
 
 pub use alloc::{AllocationError, Certificate, Ledger, Range, TooFewVotes, ballot_digest};
 pub use bounds::{ExactBoundError, ExactBounds, Masks, Width};
 pub use from_stock::{FromStock, Masked};
 pub use key::{ExactKey, Switched, SwitchedError};
+pub use masks::Items;
 pub use message::{MessageShares, Reveal, Revealed};
 pub use on_demand::{Ending, OnDemand, OnDemandMsg, Reason};
-pub use stock::{Items, Stock, StockError};
 
 use crate::fault::{Misuse, Owner};
 

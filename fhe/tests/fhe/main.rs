@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 #![allow(clippy::print_stdout, reason = "tests report what they measured")]
 
+mod committee;
 mod exact;
 mod fixture;
 mod input;
@@ -10,4 +11,5 @@ mod matrix;
 mod memory;
 mod old_client;
 mod ops;
+mod random;
 mod samples;

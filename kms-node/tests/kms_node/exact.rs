@@ -20,7 +20,7 @@ use tkms_wire::material::Format;
 use tkms_wire::samples::SampleList;
 use tkms_wire::user_payload::UserKeyPair;
 
-const PLAN: Preprocessing =
+pub const PLAN: Preprocessing =
     Preprocessing { items: 2_000, batch_items: 1_000, round_ms: 1_000, setup_wait_ms: 30_000, evict_silent: false };
 /// Kinds of parts of a frame.
 const VOTES: u8 = 1;
@@ -28,7 +28,7 @@ const REVEALED: u8 = 3;
 const BITS: u8 = 4;
 
 /// Four nodes with stock.
-async fn stocked() -> World {
+pub async fn stocked() -> World {
     let mut world = World::new(4).exact();
     world.preprocess(PLAN);
     world.start(1..=4).await;
@@ -36,7 +36,7 @@ async fn stocked() -> World {
     world
 }
 
-async fn await_stock(world: &World) {
+pub async fn await_stock(world: &World) {
     eventually(async || {
         let ready =
             |party: usize| world.node(party).stock().is_some_and(|stock| stock.free() >= 2_000 && stock.has(64));
@@ -46,7 +46,7 @@ async fn await_stock(world: &World) {
 }
 
 /// The parts of a frame, each with its kind and where its elements begin.
-fn parts(body: &[u8]) -> Vec<(u8, usize, Vec<u8>)> {
+pub fn parts(body: &[u8]) -> Vec<(u8, usize, Vec<u8>)> {
     let mut rest = body;
     let mut parts = Vec::new();
     while let [kind, ..] = *rest {
@@ -107,7 +107,7 @@ fn listener(said: &Arc<Mutex<Said>>) -> tkms_kms_node::node::WrapTransport {
     })
 }
 
-async fn computed(world: &World, party: usize) -> u64 {
+pub async fn computed(world: &World, party: usize) -> u64 {
     world.info(party).await.sessions_computed
 }
 
@@ -199,7 +199,7 @@ async fn frames_that_are_no_frames_and_ballots_with_broken_signatures_change_not
     }
 }
 
-fn user_answer(reply: &Reply) -> UserAnswer {
+pub fn user_answer(reply: &Reply) -> UserAnswer {
     let Some(reply::Outcome::UserAnswer(answer)) = reply.outcome.clone() else { panic!("no answer: {reply:?}") };
     UserAnswer::try_from(answer).unwrap()
 }

@@ -2,9 +2,9 @@
 
 use super::ExactError;
 use super::key::{ExactKey, Switched};
+use super::masks::{Items, MaskShares};
 use super::message::MessageShares;
 use super::rounding::{Phases, Rounding};
-use super::stock::{Items, MaskShares};
 use crate::fault::{Abort, Misuse};
 use crate::machine::{Machine, Outgoing, Step, To};
 use crate::prss::PrssKeys;

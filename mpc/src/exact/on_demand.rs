@@ -3,9 +3,9 @@
 
 use super::ExactError;
 use super::key::{ExactKey, Switched};
+use super::masks::{BitParts, MaskShares};
 use super::message::MessageShares;
 use super::rounding::{Phases, Rounding, elements};
-use super::stock::{BitParts, MaskShares};
 use crate::fault::{Abort, Evidence, Fault, Owner, StepId};
 use crate::machine::{Machine, Outgoing, Step, To};
 use crate::preprocessing::{Bits, Recipe};

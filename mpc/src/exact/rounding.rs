@@ -2,8 +2,8 @@
 
 use super::bounds::{TOP_BITS, Width};
 use super::key::{ExactKey, Switched, pack};
+use super::masks::MaskShares;
 use super::message::MessageShares;
-use super::stock::MaskShares;
 use super::{ExactError, same_owner};
 use crate::fault::{Abort, Fault, Owner, StepId};
 use crate::opening::Opening;

@@ -1,11 +1,11 @@
-//! The rounding formula, exhaustively; what the adversary sees, on reduced parameters; and the rules that must not be
-//! dropped, each with the break that follows when it is.
+//! The rounding formula, exhaustively; and the rules that must not be dropped, each with the break that follows when it is.
+
+mod views;
 
 use super::bounds::Width;
+use super::masks::{BitParts, MaskShares};
 use super::rounding::Phases;
-use super::stock::{BitParts, MaskShares};
 use super::*;
-use crate::machine::{Machine, Step};
 use crate::phase::KeyShare;
 use crate::preprocessing::BatchId;
 use crate::prss::PrssKeys;
@@ -224,121 +224,4 @@ fn the_sixth_bit_of_a_share_would_spoil_a_users_answer() {
         let lifted = MessageShares::new(owner(party), Zeroizing::new(vec![share]));
         assert_eq!(*tidy.user_share(), *lifted.user_share());
     }
-}
-
-/// What the first party sees of one session without stock: every message, and what is opened. Its own mask keys and key
-/// shares are the same in every run; the key, the message and the one mask key it lacks are not.
-fn view(words: [u16; 2], secret: u16, message: u16, rng: &mut ChaCha20Rng) -> Vec<u16> {
-    let committee = Committee::new(4).unwrap();
-    let prss = mask_keys(rng);
-    // its share of the key coefficient is 7 + 3X: the polynomial through it and the secret
-    let fixed = Gr16::new([7, 3, 0, 0]);
-    let keys: Vec<_> = committee.parties().map(|party| key_through(secret, fixed, party)).collect();
-    let samples = Switched::new(SMALL, 1, &words).unwrap();
-    let start = |(key, prss)| OnDemand::start(key, &samples, &session(1), prss).unwrap();
-    let mut machines: Vec<_> = keys.iter().zip(&prss).map(start).collect();
-    let mut queue: Vec<(PartyId, OnDemandMsg)> = Vec::new();
-    let push = |queue: &mut Vec<_>, from: PartyId, step: Step<OnDemandMsg, Ending>| {
-        queue.extend(step.send.into_iter().map(|out| (from, out.msg)));
-        step.output
-    };
-    for (party, (_, step)) in committee.parties().zip(&mut machines) {
-        let step = std::mem::replace(step, Step::nothing());
-        push(&mut queue, party, step);
-    }
-    let mut seen = Vec::new();
-    let mut shares = Vec::new();
-    while !queue.is_empty() {
-        for (from, msg) in std::mem::take(&mut queue) {
-            let (OnDemandMsg::Bits(list) | OnDemandMsg::Masked(list)) = &msg;
-            seen.extend(list.iter().flat_map(|element| *element.coefficients()));
-            for (party, (machine, _)) in committee.parties().zip(&mut machines).filter(|(to, _)| *to != from) {
-                if let Some(Ending::Shares(own)) = push(&mut queue, party, machine.receive(from, msg.clone())) {
-                    shares.push((party, own.user_share()[0]));
-                }
-            }
-        }
-    }
-    let opened = crate::shamir::reconstruct(&shares[..2]).unwrap().coefficients()[0] >> 123;
-    assert_eq!(opened, u128::from(message));
-    seen
-}
-
-/// Mask keys of four parties in which only the subset without the first is drawn.
-fn mask_keys(rng: &mut ChaCha20Rng) -> Vec<PrssKeys> {
-    let committee = Committee::new(4).unwrap();
-    let key = |subset: u16, drawn: [u8; 32]| if subset & 1 == 0 { drawn } else { [subset as u8; 32] };
-    let drawn: [u8; 32] = rng.random();
-    let of_party = |party: PartyId| {
-        let held = crate::prss::all_subsets(committee).into_iter().filter(|set| crate::prss::holds(*set, party));
-        let keys = held.flat_map(|subset| key(subset, drawn));
-        let bytes: Vec<u8> = [1, 4, party.number()].into_iter().chain(keys).collect();
-        PrssKeys::from_secret_bytes(&bytes).unwrap()
-    };
-    committee.parties().map(of_party).collect()
-}
-
-/// The share of a key of one coefficient that is `secret` at 0 and `fixed` at party 1.
-fn key_through(secret: u16, fixed: Gr16, party: PartyId) -> ExactKey {
-    let committee = Committee::new(4).unwrap();
-    let at = |number| Gr16::point(PartyId::new(number).unwrap());
-    let slope = (fixed - Gr16::constant(secret)) * at(1).inverse().unwrap();
-    let share = Gr16::constant(secret) + slope * Gr16::point(party);
-    let mut bytes = vec![1, 4, party.number(), 1, 0, 0, 0];
-    bytes.extend(share.coefficients().iter().flat_map(|c| u128::from(*c).to_le_bytes()));
-    let share = KeyShare::from_secret_bytes(&bytes).unwrap();
-    assert_eq!(share.owner().committee, committee);
-    ExactKey::new(&share, SMALL)
-}
-
-/// Two-sample chi-square over 64 cells.
-fn distance(a: &[[f64; 64]], b: &[[f64; 64]]) -> f64 {
-    let cell = |(a, b): (&f64, &f64)| if a + b == 0.0 { 0.0 } else { (a - b).powi(2) / (a + b) };
-    let table = |(a, b): (&[f64; 64], &[f64; 64])| a.iter().zip(b).map(cell).sum::<f64>();
-    a.iter().zip(b).map(table).fold(0.0, f64::max)
-}
-
-/// Counts of pairs of neighbouring words' lowest bits, three bits each, of every place of the view but the padding.
-fn table(words: [u16; 2], secret: u16, message: u16, seed: u64) -> Vec<[f64; 64]> {
-    let mut rng = ChaCha20Rng::seed_from_u64(seed);
-    let mut table = Vec::new();
-    for _ in 0..2500 {
-        let seen = view(words, secret, message, &mut rng);
-        table.resize(seen.len() - 1, [0.0; 64]);
-        for (cells, pair) in table.iter_mut().zip(seen.windows(2)) {
-            // shifted shares have nothing in their lowest byte
-            let bits = |word: u16| usize::from((word ^ word >> 8) & 7);
-            cells[bits(pair[0]) * 8 + bits(pair[1])] += 1.0;
-        }
-    }
-    table
-}
-
-/// One ciphertext, 8·3 + 2 under the key 0, that is another message under the key 1. Of 31 tables the largest distance counts: 63
-/// degrees of freedom, the 10⁻⁶ point is 126.
-#[test]
-fn what_t_parties_see_is_independent_of_key_and_message() {
-    for (i, message) in [3u16, 12, 30].into_iter().enumerate() {
-        let words = [8u16.wrapping_mul(3u16.wrapping_sub(message)) & 0xff, 8 * 3 + 2];
-        let (zero, one) = (table(words, 0, 3, 2 * i as u64), table(words, 1, message, 2 * i as u64 + 1));
-        assert_eq!(zero.len(), 31);
-        let distance = distance(&zero, &one);
-        assert!(distance < 126.0, "message {message}: {distance}");
-    }
-}
-
-/// The same test finds a mask that is not uniform.
-#[test]
-fn the_statistical_test_would_see_a_mask_without_its_lowest_bit() {
-    let weak = |message: u16, phase: u16, seed: u64| {
-        let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let mut table = [[0.0; 64]];
-        for _ in 0..2500 {
-            let c: u16 = 8 * message + phase + 2 * rng.random_range(0..128u16);
-            table[0][usize::from(c & 63)] += 1.0;
-        }
-        table
-    };
-    assert!(distance(&weak(3, 2, 1), &weak(12, 2, 2)) < 126.0);
-    assert!(distance(&weak(3, 2, 1), &weak(3, 3, 2)) > 1000.0);
 }

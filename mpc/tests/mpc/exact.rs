@@ -1,5 +1,6 @@
 //! The claims of `docs/protocol/exact-decrypt.md`, one test each.
 
+mod adversaries;
 mod hostile;
 mod network;
 mod on_demand;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tkms_mpc::exact::{Masked, OnDemandMsg, Revealed};
 use tkms_mpc::fault::{Abort, Fault};
 use tkms_mpc::machine::{Machine, Outgoing, Step, To};
-use tkms_mpc::ring::Gr16;
+use tkms_mpc::ring::{Gr16, Ring};
 use tkms_types::PartyId;
 
 const LATENCY: u64 = 50;
@@ -33,9 +33,15 @@ pub enum Cheat {
     Repeat,
     /// The truth, after everything else has been said.
     Late,
+    /// The truth to the parties up to this number, then it crashes.
+    Crash(u8),
+    /// Its message of another session.
+    Replay,
+    /// All liars on one other polynomial, through as many honest shares as it can have: the closest lie there is.
+    Collude,
 }
 
-pub const CHEATS: [Cheat; 10] = [
+pub const CHEATS: [Cheat; 13] = [
     Cheat::BadShare(0),
     Cheat::BadShare(10_000),
     Cheat::Silent,
@@ -46,6 +52,9 @@ pub const CHEATS: [Cheat; 10] = [
     Cheat::ChangeOfMind,
     Cheat::Repeat,
     Cheat::Late,
+    Cheat::Crash(2),
+    Cheat::Replay,
+    Cheat::Collude,
 ];
 
 /// What of a message can be falsified.
@@ -53,6 +62,10 @@ pub trait Shares: Clone + PartialEq {
     /// The round it belongs to.
     fn round(&self) -> u32;
     fn shares(&mut self) -> &mut Vec<Gr16>;
+    /// Degree of what is opened, in t.
+    fn degree(&self) -> usize {
+        1
+    }
 }
 
 impl Shares for Masked {
@@ -85,7 +98,16 @@ impl Shares for OnDemandMsg {
             Self::Bits(list) | Self::Masked(list) => list,
         }
     }
+    fn degree(&self) -> usize {
+        match self {
+            Self::Bits(_) => 2,
+            Self::Masked(_) => 1,
+        }
+    }
 }
+
+/// What was said, by whom and in which round: what a liar has of another session.
+pub type Trace = BTreeMap<(PartyId, u32), Vec<Gr16>>;
 
 /// A plan of one run.
 pub struct Run {
@@ -93,6 +115,9 @@ pub struct Run {
     pub loss_percent: u32,
     /// By party: the round, and what it does in it.
     pub cheats: BTreeMap<PartyId, (u32, Cheat)>,
+    /// Of another session, for those who replay.
+    pub old: Trace,
+    said: Trace,
 }
 
 /// How a run ended for one party.
@@ -116,7 +141,18 @@ type Network<M> = BTreeMap<(u64, u64), (PartyId, PartyId, M)>;
 
 impl Run {
     pub fn new(seed: u64) -> Self {
-        Self { rng: ChaCha20Rng::seed_from_u64(seed), loss_percent: 20, cheats: BTreeMap::new() }
+        Self {
+            rng: ChaCha20Rng::seed_from_u64(seed),
+            loss_percent: 20,
+            cheats: BTreeMap::new(),
+            old: Trace::new(),
+            said: Trace::new(),
+        }
+    }
+
+    pub fn old(mut self, old: &Trace) -> Self {
+        self.old = old.clone();
+        self
     }
 
     pub fn cheat(mut self, party: PartyId, round: u32, cheat: Cheat) -> Self {
@@ -125,7 +161,19 @@ impl Run {
     }
 
     /// Runs machines of parties 1, 2, … until nothing more is said; then time is over for those that are not done.
-    pub fn run<P: Machine>(mut self, started: Vec<Started<P>>, is_done: fn(&P) -> bool) -> Vec<Ending<P::Output>>
+    pub fn run<P: Machine>(self, started: Vec<Started<P>>, is_done: fn(&P) -> bool) -> Vec<Ending<P::Output>>
+    where
+        P::Msg: Shares,
+    {
+        self.run_traced(started, is_done).0
+    }
+
+    /// As [`Run::run`], and what honest parties said.
+    pub fn run_traced<P: Machine>(
+        mut self,
+        started: Vec<Started<P>>,
+        is_done: fn(&P) -> bool,
+    ) -> (Vec<Ending<P::Output>>, Trace)
     where
         P::Msg: Shares,
     {
@@ -162,7 +210,7 @@ impl Run {
                 ending.abort = Some(machine.give_up());
             }
         }
-        endings
+        (endings, self.said)
     }
 
     fn send<M: Shares>(
@@ -174,8 +222,9 @@ impl Run {
     ) {
         for Outgoing { to, msg } in sent {
             assert_eq!(to, To::All, "every message is for all");
+            self.said.insert((from, msg.round()), msg.clone().shares().clone());
             for to in parties.iter().filter(|to| **to != from) {
-                for (delay, msg) in self.instead_of(from, *to, &msg) {
+                for (delay, msg) in self.instead_of(from, *to, (&msg, parties)) {
                     let losses = (0..8).take_while(|_| self.rng.random_range(0..100) < self.loss_percent).count();
                     let tick = now + delay + self.rng.random_range(1..=LATENCY) + RESEND * losses as u64;
                     let mut place = (tick, network.len() as u64);
@@ -188,13 +237,35 @@ impl Run {
         }
     }
 
-    fn instead_of<M: Shares>(&mut self, from: PartyId, to: PartyId, honest: &M) -> Vec<(u64, M)> {
+    fn instead_of<M: Shares>(
+        &mut self,
+        from: PartyId,
+        to: PartyId,
+        (honest, parties): (&M, &[PartyId]),
+    ) -> Vec<(u64, M)> {
         let cheat = self.cheats.get(&from).filter(|(round, _)| *round == honest.round()).map(|(_, cheat)| *cheat);
         let mut msg = honest.clone();
         let lie = |msg: &mut M| *msg.shares().last_mut().unwrap() += Gr16::new([0, 0, 0, 1 << 14]);
         match cheat {
             None => vec![(0, msg)],
             Some(Cheat::Silent) => Vec::new(),
+            Some(Cheat::Crash(up_to)) => {
+                if to.number() <= up_to {
+                    vec![(0, msg)]
+                } else {
+                    Vec::new()
+                }
+            }
+            Some(Cheat::Replay) => {
+                msg.shares().clone_from(&self.old[&(from, honest.round())]);
+                vec![(0, msg)]
+            }
+            Some(Cheat::Collude) => {
+                let honest_ones = parties.iter().filter(|party| !self.cheats.contains_key(party));
+                let friends: Vec<_> = honest_ones.copied().take((parties.len() - 1) / 3 * honest.degree()).collect();
+                *msg.shares().last_mut().unwrap() += through::<Gr16>(&friends, from).shifted(14);
+                vec![(0, msg)]
+            }
             Some(Cheat::Late) => vec![(20_000, msg)],
             Some(Cheat::Repeat) => vec![(0, msg.clone()), (9, msg.clone()), (9_000, msg)],
             Some(Cheat::ChangeOfMind) => {
@@ -216,6 +287,11 @@ impl Run {
             }
         }
     }
+}
+
+/// Π (α − α_h) over these parties: what two polynomials that meet there differ by.
+pub fn through<R: Ring>(friends: &[PartyId], at: PartyId) -> R {
+    friends.iter().fold(R::ONE, |product, friend| product * (R::point(at) - R::point(*friend)))
 }
 
 impl<O> Ending<O> {

@@ -1,19 +1,24 @@
 //! The variant without stock, and the rule for falling back.
 
-use super::network::{CHEATS, Cheat, Ending as Run1, Run, Started};
+use super::network::{CHEATS, Cheat, Ending as Run1, Run, Started, Trace};
 use super::world::{MESSAGES, SIZES, World, party, session};
 use tkms_mpc::exact::{Ending, FromStock, MessageShares, OnDemand, OnDemandMsg, Reason};
 use tkms_mpc::fault::{Evidence, StepId};
 use tkms_mpc::machine::Machine;
 use tkms_mpc::ring::Gr16;
 
-fn started(world: &World, number: u64) -> Vec<Started<OnDemand>> {
+pub fn started(world: &World, number: u64) -> Vec<Started<OnDemand>> {
     let parties = world.keys.iter().zip(&world.prss);
     parties.map(|(key, prss)| OnDemand::start(key, &world.samples(), &session(number), prss).unwrap()).collect()
 }
 
 fn run(world: &World, run: Run) -> Vec<Run1<Ending>> {
     run.run(started(world, 1), OnDemand::is_done)
+}
+
+/// What was said in another session.
+pub fn old(world: &World) -> Trace {
+    Run::new(1).run_traced(started(world, 2), OnDemand::is_done).1
 }
 
 /// Shares of those that got some.
@@ -52,8 +57,10 @@ fn every_number_of_blocks_has_its_bits() {
 fn t_parties_that_cheat_with_masked_shares_change_nothing() {
     for n in SIZES {
         let world = World::new(n);
+        let old = old(&world);
         for (i, cheat) in CHEATS.into_iter().enumerate() {
-            let plan = (0..world.t()).fold(Run::new(i as u64), |run, i| run.cheat(party(1 + 3 * i), 2, cheat));
+            let plan =
+                (0..world.t()).fold(Run::new(i as u64).old(&old), |run, i| run.cheat(party(1 + 3 * i), 2, cheat));
             let endings = run(&world, plan);
             let honest: Vec<_> =
                 endings.into_iter().enumerate().filter(|(i, _)| i % 3 != 0 || i / 3 >= world.t()).collect();
@@ -69,15 +76,19 @@ fn t_parties_that_cheat_with_masked_shares_change_nothing() {
 fn a_wrong_or_missing_share_of_the_bits_is_never_used_and_stock_decrypts() {
     for n in SIZES {
         let world = World::new(n);
+        let old = old(&world);
         for (i, cheat) in CHEATS.into_iter().enumerate() {
-            let endings = run(&world, Run::new(i as u64).cheat(party(2), 1, cheat));
+            let endings = run(&world, Run::new(i as u64).old(&old).cheat(party(2), 1, cheat));
             let harmless = matches!(cheat, Cheat::ChangeOfMind | Cheat::Repeat | Cheat::Late);
             for (party_ending, number) in endings.iter().zip(1..).filter(|(_, number)| *number != 2) {
                 let blamed = party_ending.faults.iter().map(|fault| fault.evidence).collect::<Vec<_>>();
                 match (party_ending.output.as_ref().unwrap(), cheat) {
                     (Ending::Shares(_), Cheat::Selective(up_to)) => assert!(number > up_to),
+                    (Ending::Shares(_), Cheat::Crash(up_to)) => assert!(number <= up_to),
                     (Ending::Shares(_), _) => assert!(harmless, "{cheat:?}"),
-                    (Ending::FallBack(Reason::Missing(list)), Cheat::Silent) => assert_eq!(list, &[party(2)]),
+                    (Ending::FallBack(Reason::Missing(list)), Cheat::Silent | Cheat::Crash(_)) => {
+                        assert_eq!(list, &[party(2)])
+                    }
                     (Ending::FallBack(Reason::Spoiled | Reason::Stalled), _) => assert!(!harmless, "{cheat:?}"),
                     other => panic!("{other:?}"),
                 }

@@ -3,38 +3,37 @@
 use super::network::{CHEATS, Cheat, Ending, Run};
 use super::world::{MESSAGES, SIZES, STOCK, World, party, session};
 use tkms_mpc::exact::{
-    Certificate, ExactError, ExactKey, FromStock, Items, MessageShares, Range, Reveal, Stock, StockError, Switched,
-    Width,
+    Certificate, ExactError, ExactKey, FromStock, Items, MessageShares, Range, Reveal, Switched, Width,
 };
 use tkms_mpc::fault::{Evidence, Failure, Misuse};
 use tkms_mpc::machine::Machine;
 use tkms_mpc::phase::KeyShare;
-use tkms_mpc::ring::{Gr16, Ring};
+use tkms_mpc::ring::Gr16;
 use tkms_mpc::user::{Assurance, combine_user_shares};
 use tkms_types::{Committee, PartyId};
 
-fn shares(world: &World, number: u64) -> Vec<MessageShares> {
+pub fn shares(world: &World, number: u64) -> Vec<MessageShares> {
     let endings = Run::new(number).run(world.start(number), FromStock::is_done);
     endings.into_iter().map(|ending| ending.output.unwrap()).collect()
 }
 
-fn reveal(run: Run, shares: &[MessageShares]) -> Vec<Ending<Vec<u8>>> {
+pub fn reveal(run: Run, shares: &[MessageShares]) -> Vec<Ending<Vec<u8>>> {
     run.run(shares.iter().map(Reveal::start).collect(), Reveal::is_done)
 }
 
-fn liars(world: &World) -> Vec<PartyId> {
+pub fn liars(world: &World) -> Vec<PartyId> {
     (0..world.t()).map(|i| party(1 + 3 * i)).collect()
 }
 
 /// Whom everybody honest has to name, and for what: not for silence, for being late, or for saying the same again.
 fn evidence(cheat: Cheat, elements: usize) -> Option<Evidence> {
     match cheat {
-        Cheat::BadShare(_) => Some(Evidence::OffPolynomial { element: elements - 1 }),
-        Cheat::Equivocate => Some(Evidence::OffPolynomial { element: 0 }),
+        Cheat::BadShare(_) | Cheat::Collude => Some(Evidence::OffPolynomial { element: elements - 1 }),
+        Cheat::Equivocate | Cheat::Replay => Some(Evidence::OffPolynomial { element: 0 }),
         Cheat::TooLong => Some(Evidence::WrongLength { expected: elements, found: elements + 1 }),
         Cheat::Empty => Some(Evidence::WrongLength { expected: elements, found: 0 }),
         Cheat::ChangeOfMind => Some(Evidence::Conflicting { element: elements - 1 }),
-        Cheat::Selective(_) | Cheat::Silent | Cheat::Repeat | Cheat::Late => None,
+        Cheat::Selective(_) | Cheat::Silent | Cheat::Crash(_) | Cheat::Repeat | Cheat::Late => None,
     }
 }
 
@@ -70,8 +69,9 @@ fn t_parties_that_cheat_in_the_masked_opening_change_nothing_and_are_named() {
     for n in SIZES {
         let world = World::new(n);
         let liars = liars(&world);
+        let (_, old) = Run::new(1).run_traced(world.start(2), FromStock::is_done);
         for (i, cheat) in CHEATS.into_iter().enumerate() {
-            let run = liars.iter().fold(Run::new(i as u64), |run, liar| run.cheat(*liar, 1, cheat));
+            let run = liars.iter().fold(Run::new(i as u64).old(&old), |run, liar| run.cheat(*liar, 1, cheat));
             let endings = run.run(world.start(1), FromStock::is_done);
             check_blame(&world, &endings, &liars, cheat);
             let honest = endings.into_iter().zip(world.committee.parties()).filter(|(_, p)| !liars.contains(p));
@@ -85,9 +85,11 @@ fn t_parties_that_cheat_in_the_masked_opening_change_nothing_and_are_named() {
 fn t_parties_that_cheat_in_the_opening_of_the_message_change_nothing_and_are_named() {
     for n in SIZES {
         let world = World::new(n);
-        let (liars, shares) = (liars(&world), shares(&world, 1));
+        let (liars, other, shares) = (liars(&world), shares(&world, 2), shares(&world, 1));
+        // another attempt of the same ciphertext: the same messages, shared otherwise
+        let (_, old) = Run::new(1).run_traced(other.iter().map(Reveal::start).collect(), Reveal::is_done);
         for (i, cheat) in CHEATS.into_iter().enumerate() {
-            let run = liars.iter().fold(Run::new(i as u64), |run, liar| run.cheat(*liar, 1, cheat));
+            let run = liars.iter().fold(Run::new(i as u64).old(&old), |run, liar| run.cheat(*liar, 1, cheat));
             let endings = reveal(run, &shares);
             check_blame(&world, &endings, &liars, cheat);
             for (ending, honest) in endings.iter().zip(world.committee.parties()) {
@@ -184,82 +186,21 @@ fn stored_message_shares_are_read_back_and_nothing_else_is() {
 }
 
 #[test]
-fn items_are_given_out_once_and_for_certified_ranges_only() {
+fn items_are_given_out_once_and_for_certified_ranges_one_for_each_block() {
     let world = World::new(4);
-    let mut stock = world.stock(1).remove(0);
-    assert_eq!((stock.items(), stock.left()), (STOCK, STOCK));
+    let (key, mut piece) = (&world.keys[0], world.stock(1).remove(0));
     let of = |from, to| world.certificate(1, from, to, session(9));
-    assert_eq!(stock.take(&of(10, 16)).unwrap().session(), &session(9));
-    assert_eq!(stock.left(), STOCK - 6);
-    for (from, to) in [(10, 16), (15, 20), (0, 11), (0, STOCK as u32)] {
-        assert_eq!(stock.take(&of(from, to)).unwrap_err(), StockError::Taken { batch: 1, from, to });
+    assert_eq!(World::take(key, &mut piece, &of(10, 16)).unwrap().session(), &session(9));
+    assert_eq!(piece.left(), STOCK - 6);
+    for (from, to) in [(10, 16), (15, 20), (0, 11), (0, STOCK as u32), (16, 16), (60, STOCK as u32 + 1)] {
+        let refused = World::take(key, &mut piece, &of(from, to)).unwrap_err();
+        assert!(matches!(refused, ExactError::Misuse(Misuse::Range { .. })), "{refused:?}");
     }
-    for (from, to) in [(16, 16), (20, 19), (60, STOCK as u32 + 1), (u32::MAX, u32::MAX)] {
-        assert_eq!(stock.take(&of(from, to)).unwrap_err(), StockError::Range { batch: 1, from, to });
+    let items = |pairs: usize| Items::new(key.owner(), Width::PRODUCTION, &of(0, 6), &vec![[Gr16::ONE; 2]; pairs]);
+    for wrong in [0, 5, 7] {
+        assert_eq!(items(wrong).unwrap_err(), ExactError::Items { items: wrong, blocks: 6 });
     }
-    assert!(matches!(stock.take(&world.certificate(2, 0, 1, session(9))), Err(StockError::Range { batch: 2, .. })));
-    assert_eq!(format!("{stock:?}"), "Stock(party 1 of 4, batch 1, 58 of 64, redacted)");
-    assert!(stock.take(&of(16, 17)).is_ok());
-}
-
-#[test]
-fn a_stored_stock_is_read_back_with_what_is_taken_wiped_and_nothing_else_is() {
-    let world = World::new(4);
-    let mut stock = world.stock(1).remove(1);
-    let fresh = stock.to_secret_bytes();
-    stock.take(&world.certificate(1, 3, 5, session(9))).unwrap();
-    let bytes = stock.to_secret_bytes();
-    assert_eq!(bytes.len(), 8 + 17 * STOCK);
-    assert_eq!(bytes[8 + 17 * 3..8 + 17 * 5].iter().filter(|byte| **byte != 0).count(), 2, "nothing but the two marks");
-    assert_eq!((&bytes[..59], &bytes[93..]), (&fresh[..59], &fresh[93..]));
-    let read = |bytes: &[u8]| Stock::from_secret_bytes(World::batch(1), Width::PRODUCTION, bytes);
-    let mut back = read(&bytes).unwrap();
-    assert_eq!(*back.to_secret_bytes(), *bytes);
-    assert!(back.take(&world.certificate(1, 4, 6, session(8))).is_err());
-    let changed = |place: usize, byte: u8| {
-        let mut bytes = bytes.to_vec();
-        bytes[place] = byte;
-        read(&bytes).unwrap_err().to_string()
-    };
-    assert!(changed(0, 2).contains("unknown version"));
-    assert!(changed(1, 6).contains("no such committee"));
-    assert!(changed(2, 0).contains("not a member"));
-    assert!(changed(3, 14).contains("another modulus"));
-    assert!(changed(4, 65).contains("wrong number"));
-    assert!(changed(8, 2).contains("neither taken nor not"));
-    for wrong in [&bytes[..7], &bytes[..bytes.len() - 1], &[]] {
-        assert!(read(wrong).is_err());
-    }
-}
-
-#[test]
-fn items_from_another_store_are_those_of_the_range_one_for_each() {
-    let world = World::new(4);
-    let certificate = world.certificate(1, 0, 6, session(1));
-    let starts = |(i, stock): (usize, Stock)| {
-        let stored = stock.to_secret_bytes();
-        let pair = |mask: &[u8]| [&mask[1..9], &mask[9..]].map(<Gr16 as Ring>::read_le);
-        let pairs: Vec<_> = stored[8..].chunks(17).take(6).map(pair).collect();
-        let owner = world.keys[i].owner();
-        let items = |pairs| Items::new(owner, Width::PRODUCTION, &certificate, pairs);
-        assert_eq!(items(&pairs[..5]).unwrap_err(), ExactError::Items { items: 5, blocks: 6 });
-        FromStock::start(&world.keys[i], &world.samples(), items(&pairs).unwrap(), &world.prss[i]).unwrap()
-    };
-    let started: Vec<_> = world.stock(1).into_iter().enumerate().map(starts).collect();
-    let own = world.start(1);
-    assert!(started.iter().zip(&own).all(|((_, a), (_, b))| a.send == b.send));
-}
-
-#[test]
-fn bits_that_make_no_whole_mask_are_dropped() {
-    let world = World::new(1);
-    let owner = tkms_mpc::fault::Owner { party: party(1), committee: world.committee };
-    let bits = tkms_mpc::preprocessing::BitShares(zeroize_list(&[Gr16::ONE; 29]));
-    assert_eq!(Stock::new(owner, World::batch(1), Width::PRODUCTION, &bits).items(), 2);
-}
-
-fn zeroize_list(list: &[Gr16]) -> zeroize::Zeroizing<Vec<Gr16>> {
-    zeroize::Zeroizing::new(list.to_vec())
+    assert!(format!("{:?}", items(6).unwrap()).ends_with("redacted)"));
 }
 
 #[test]
@@ -274,7 +215,7 @@ fn what_does_not_belong_together_is_refused() {
     let refused = start(&ours.keys[0], of_another, &ours.prss[0]);
     assert!(matches!(refused, ExactError::Misuse(Misuse::OwnersDiffer { .. })));
     let certificate = ours.certificate(1, 0, 5, session(1));
-    let five = ours.stock(1).remove(0).take(&certificate).unwrap();
+    let five = World::take(&ours.keys[0], &mut ours.stock(1)[0], &certificate).unwrap();
     assert_eq!(start(&ours.keys[0], five, &ours.prss[0]), ExactError::Items { items: 5, blocks: 6 });
     let words = vec![0; 6 * 65];
     let samples = Switched::new(Width::insecure(14), 64, &words).unwrap();

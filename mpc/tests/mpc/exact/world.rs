@@ -4,10 +4,9 @@
 use super::network::Started;
 use rand::Rng;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use tkms_mpc::exact::{Certificate, ExactKey, FromStock, Items, MessageShares, Range, Stock, Switched, Width};
-use tkms_mpc::fault::Owner;
+use tkms_mpc::exact::{Certificate, ExactError, ExactKey, FromStock, Items, MessageShares, Range, Switched, Width};
 use tkms_mpc::phase::KeyShare;
-use tkms_mpc::preprocessing::{BatchId, Bits, Recipe};
+use tkms_mpc::preprocessing::{BatchId, Bits, MaskItem, Piece, Recipe};
 use tkms_mpc::prss::PrssKeys;
 use tkms_mpc::ring::Gr16;
 use tkms_mpc::shamir::{Received, decode, decode_complete};
@@ -115,7 +114,7 @@ impl World {
     }
 
     /// Every party's masks of one batch, with bits as an honest batch makes them.
-    pub fn stock(&self, number: u64) -> Vec<Stock> {
+    pub fn stock(&self, number: u64) -> Vec<Piece<MaskItem>> {
         let recipe = Bits { count: STOCK * Width::PRODUCTION.mask_bits() };
         let prepared = self.prss.iter().map(|prss| recipe.prepare(&mut prss.batch(&session(number)).draws::<Gr16>()));
         let (kept, messages): (Vec<_>, Vec<_>) = prepared.unzip();
@@ -123,12 +122,11 @@ impl World {
         let received: Vec<_> =
             parties.iter().zip(&messages).map(|(party, shares)| Received { party: *party, shares }).collect();
         let opened = decode_complete(&received, &parties, 2 * self.t()).unwrap();
-        let stock = |(party, kept)| {
+        let piece = |kept| {
             let bits = recipe.finish(kept, &opened).unwrap();
-            let owner = Owner { party, committee: self.committee };
-            Stock::new(owner, Self::batch(number), Width::PRODUCTION, &bits)
+            Piece::masks(Self::batch(number), &bits, Width::PRODUCTION.mask_bits()).unwrap()
         };
-        parties.iter().copied().zip(kept).map(stock).collect()
+        kept.into_iter().map(piece).collect()
     }
 
     /// A range certified by all for a session.
@@ -140,7 +138,16 @@ impl World {
     /// Items for the ciphertext of this world, from a batch of their own.
     pub fn items(&self, number: u64, id: SessionId) -> Vec<Items> {
         let certificate = self.certificate(number, 0, self.samples().blocks() as u32, id);
-        self.stock(number).iter_mut().map(|stock| stock.take(&certificate).unwrap()).collect()
+        let take = |(key, mut piece)| Self::take(key, &mut piece, &certificate).unwrap();
+        self.keys.iter().zip(self.stock(number)).map(take).collect()
+    }
+
+    /// A party's items of a certified range.
+    pub fn take(key: &ExactKey, piece: &mut Piece<MaskItem>, certificate: &Certificate) -> Result<Items, ExactError> {
+        let range = certificate.range();
+        let taken = piece.take(range.from as usize, range.to as usize)?;
+        let pairs: Vec<_> = taken.iter().map(|item| [item.mask, item.top]).collect();
+        Items::new(key.owner(), Width::PRODUCTION, certificate, &pairs)
     }
 
     /// Every party's machine with its first step.
