@@ -34,7 +34,6 @@ mod rounds;
 mod steps;
 mod stock;
 mod twin;
-mod twin_broadcast;
 mod vectors;
 mod views;
 mod vss;
