@@ -42,7 +42,7 @@ fn main() {
         return;
     }
     for n in [4, 13] {
-        record(Figure { name: NAME, n, unit: "blocks/s", values: measure(n), limit: None });
+        record(Figure { name: NAME, n, unit: "blocks/s", values: measure(n), limit: None, bar: None });
     }
 }
 

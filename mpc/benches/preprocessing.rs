@@ -121,7 +121,7 @@ fn measure<R: Ring, C: Recipe<R> + Copy>(
     let median = values.get(RUNS / 2).copied().unwrap();
     println!("{kind}, n = {n}: {median:.0}/s and core, limit {limit:.0}; {per_item:.2} bytes per item and peer");
     let name = format!("mpc.{kind}_per_s_per_core");
-    record(Figure { name: &name, n, unit: "items/s", values, limit: Some(limit) });
+    record(Figure { name: &name, n, unit: "items/s", values, limit: Some(limit), bar: None });
 }
 
 /// A robust opening of four elements (16 blocks) of degree t from all shares, t of them wrong or none.
@@ -150,7 +150,7 @@ fn openings(n: usize) {
         };
         let values: Vec<f64> = (0..RUNS).map(|_| time()).collect();
         println!("{name}, n = {n}: {:.2}", values.iter().copied().fold(f64::INFINITY, f64::min));
-        record(Figure { name, n, unit: "us", values, limit: None });
+        record(Figure { name, n, unit: "us", values, limit: None, bar: None });
     }
 }
 

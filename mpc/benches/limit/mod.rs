@@ -5,7 +5,7 @@ use aes::cipher::{BlockEncrypt, KeyInit};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use std::hint::black_box;
-use tkms_mpc::ring::{DEGREE, Ring};
+use tkms_mpc::ring::{DEGREE, Gr128, Ring};
 use tkms_types::Committee;
 
 /// AES blocks per second, and products of a word and a sum per second in this ring, each by itself in the cache.
@@ -38,4 +38,22 @@ pub fn per_core<R: Ring>(n: usize, draws: f64) -> f64 {
     let words = subsets * (draws + faults as f64);
     let (aes, products) = speeds::<R>();
     1.0 / (words * f64::from(R::BITS / 8) / 16.0 / aes + words * DEGREE as f64 / products)
+}
+
+/// Microseconds of one party on one core for the opening of an element from 2t + 1 shares that fit, if nothing cost time but
+/// the ring products of t values to compare with and of the opened one, t + 1 products each.
+#[allow(dead_code, reason = "not every bench that shares this file opens")]
+pub fn opening_us(n: usize) -> f64 {
+    let faults = Committee::new(n).unwrap().threshold().faults();
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let elements: Vec<Gr128> = (0..256).map(|_| Gr128::random(&mut rng)).collect();
+    let rounds = 2_000;
+    let clock = Clock::start();
+    let mut sum = Gr128::ZERO;
+    for weight in elements.iter().cycle().take(rounds) {
+        sum = black_box(&elements).iter().fold(sum, |sum, element| sum + *weight * *element);
+    }
+    black_box(sum);
+    let product = clock.spent().as_secs_f64() / (rounds * elements.len()) as f64;
+    product * 1e6 * ((faults + 1) * (faults + 1)) as f64
 }

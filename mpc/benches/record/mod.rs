@@ -34,6 +34,8 @@ pub struct Figure<'a> {
     pub values: Vec<f64>,
     /// What arithmetic alone would allow, if that is known.
     pub limit: Option<f64>,
+    /// What it has to reach, if that was set.
+    pub bar: Option<f64>,
 }
 
 /// Replaces the entry of this name and committee in `target/bench.json` and keeps the others.
@@ -55,8 +57,10 @@ pub fn record(figure: Figure<'_>) {
         "max": sorted.last(),
         "samples": sorted.len(),
     });
-    if let (Some(limit), Some(entry)) = (figure.limit, entry.as_object_mut()) {
-        entry.insert("limit".into(), json!(limit));
+    for (key, beside) in [("limit", figure.limit), ("bar", figure.bar)] {
+        if let (Some(beside), Some(entry)) = (beside, entry.as_object_mut()) {
+            entry.insert(key.into(), json!(beside));
+        }
     }
     entries.push(entry);
     std::fs::create_dir_all(&target).unwrap();

@@ -1,31 +1,66 @@
-//! Cheats that fit every protocol in rounds, each by its name, and what a lie is in each protocol's messages.
+//! Cheats that fit every protocol in rounds, each by its name. `falsify.rs` says what a lie is in each protocol's messages.
 
 use crate::broadcast::BroadcastMsg;
 use crate::codec::Wire;
-use crate::preprocessing::BatchMsg;
-use crate::prss_setup::SetupMsg;
-use crate::ring::Ring;
 use crate::rounds::InRound;
-use crate::vss::VssMsg;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use std::collections::BTreeMap;
-use tkms_types::PartyId;
+use tkms_types::{Committee, PartyId};
 
 /// How the messages of a protocol can be falsified.
-pub trait Lie: Wire + Clone + PartialEq {
+pub trait Lie: Wire + Clone + PartialEq + 'static {
     /// Says something else, of the same shape: a wrong share, another value, the opposite bit.
     fn falsify(&mut self, rng: &mut ChaCha20Rng);
     /// Takes another shape: a list too short or too long.
     fn misshape(&mut self);
+    /// The message of a broadcast inside.
+    fn broadcast(&mut self) -> Option<&mut BroadcastMsg>;
+    /// If it opens shares: as if the sender's lay on another polynomial of the right degree, the same for all of `cheaters`,
+    /// that as many honest parties as possible lie on as well.
+    fn stray(&mut self, place: &Place<'_>);
+    /// A cheat for this party that knows this protocol, drawn at random.
+    fn any_liar(of: (Committee, PartyId), rng: &mut ChaCha20Rng) -> Named<Self>;
+    /// A plot of all cheaters that knows this protocol, if there is one: what each does, in their order.
+    fn any_plot(committee: Committee, cheaters: &[PartyId], rng: &mut ChaCha20Rng) -> Option<Plot<Self>>;
+}
+
+/// A cheat and its name.
+pub type Named<M> = (&'static str, Box<dyn Lies<M>>);
+/// What each cheater does, and the name of it.
+pub type Plot<M> = (&'static str, Vec<Box<dyn Lies<M>>>);
+
+/// Where a message stands: its round, who sends it, who cheats and who does not.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The round.
+    pub round: u32,
+    /// The cheater that sends it.
+    pub from: PartyId,
+    /// Parties that do not cheat, in an order that all cheaters know.
+    pub honest: &'a [PartyId],
+}
+
+/// What has reached a cheater, this one or another: they tell each other everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Overheard<'a, M> {
+    /// Who said it.
+    pub from: PartyId,
+    /// To which cheater.
+    pub to: PartyId,
+    /// What.
+    pub said: &'a InRound<M>,
 }
 
 /// A cheating party: what it sends to one peer instead of a message.
 pub trait Lies<M> {
     /// Called once per message and peer.
     fn instead_of(&mut self, honest: &InRound<M>, to: PartyId, rng: &mut ChaCha20Rng) -> Vec<InRound<M>>;
-    /// Whether it speaks last in every round.
-    fn rushes(&self) -> bool {
+    /// Called for everything that reaches a cheater.
+    fn hears(&mut self, _: &Overheard<'_, M>) {}
+    /// Whether it chooses what it says to this party only when the round is about to end. All punctual parties have
+    /// spoken by then, and it has heard them.
+    fn rushes(&self, _: PartyId) -> bool {
         false
     }
 }
@@ -115,16 +150,58 @@ impl<M> Repeats<M> {
     }
 }
 
-/// Hears everyone before it speaks, and then says the truth and a lie by turns.
-pub struct Rushes;
+/// Hears everyone before it speaks, and then says the truth, a lie, or as its own what another has just said, by turns.
+#[derive(Default)]
+pub struct Rushes<M>(BTreeMap<PartyId, InRound<M>>);
 
-impl<M: Lie> Lies<M> for Rushes {
+impl<M> Rushes<M> {
+    /// Has heard nobody yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<M: Lie> Lies<M> for Rushes<M> {
     fn instead_of(&mut self, honest: &InRound<M>, _: PartyId, rng: &mut ChaCha20Rng) -> Vec<InRound<M>> {
-        vec![if rng.random() { falsified(honest, rng) } else { honest.clone() }]
+        let of_round: Vec<_> = self.0.values().filter(|said| said.round == honest.round).collect();
+        let another = of_round.get(rng.random_range(0..of_round.len().max(1)));
+        vec![match (rng.random_range(0..3), another) {
+            (0, _) => honest.clone(),
+            (1, Some(another)) => (*another).clone(),
+            _ => falsified(honest, rng),
+        }]
     }
 
-    fn rushes(&self) -> bool {
+    fn hears(&mut self, overheard: &Overheard<'_, M>) {
+        self.0.insert(overheard.from, overheard.said.clone());
+    }
+
+    fn rushes(&self, _: PartyId) -> bool {
         true
+    }
+}
+
+/// Is honest, but speaks at once to the parties up to this number and at the last moment to the others: they go through
+/// the rounds at different times.
+pub struct Hurries(pub u8);
+
+impl<M: Lie> Lies<M> for Hurries {
+    fn instead_of(&mut self, honest: &InRound<M>, _: PartyId, _: &mut ChaCha20Rng) -> Vec<InRound<M>> {
+        vec![honest.clone()]
+    }
+
+    fn rushes(&self, to: PartyId) -> bool {
+        to.number() > self.0
+    }
+}
+
+/// Is honest, but so many of a hundred of its messages are never sent.
+pub struct Stutters(pub u32);
+
+impl<M: Lie> Lies<M> for Stutters {
+    fn instead_of(&mut self, honest: &InRound<M>, _: PartyId, rng: &mut ChaCha20Rng) -> Vec<InRound<M>> {
+        if rng.random_range(0..100) < self.0 { Vec::new() } else { vec![honest.clone()] }
     }
 }
 
@@ -146,11 +223,15 @@ impl<M: Lie> Lies<M> for FlipsAfter {
     }
 }
 
-/// One of the cheats above, drawn at random: at most `rounds` rounds, numbers up to `n`.
-pub fn any_cheat<M: Lie + 'static>(rounds: u32, n: usize, rng: &mut ChaCha20Rng) -> (&'static str, Box<dyn Lies<M>>) {
+/// Cheats that [`any_cheat`] draws from, besides those of [`Lie::any_liar`], and how often it draws one of these.
+const COMMON: u32 = 12;
+const KNOWING: u32 = 4;
+
+/// One of the cheats above or one that knows the protocol, drawn at random for a party: at most `rounds` rounds.
+pub fn any_cheat<M: Lie>(rounds: u32, of: (Committee, PartyId), rng: &mut ChaCha20Rng) -> Named<M> {
     let round = rng.random_range(0..=rounds);
-    let number = rng.random_range(0..=n) as u8;
-    match rng.random_range(0..10) {
+    let number = rng.random_range(0..=of.0.size()) as u8;
+    match rng.random_range(0..COMMON + KNOWING) {
         0 => ("silent after", Box::new(SilentAfter(round))),
         1 => ("crash in", Box::new(CrashIn(round, number))),
         2 => ("wrong value", Box::new(WrongValue(round))),
@@ -158,9 +239,12 @@ pub fn any_cheat<M: Lie + 'static>(rounds: u32, n: usize, rng: &mut ChaCha20Rng)
         4 => ("selective", Box::new(Selective(number))),
         5 => ("wrong shape", Box::new(WrongShape)),
         6 => ("repeats", Box::new(Repeats::new())),
-        7 => ("rushes", Box::new(Rushes)),
+        7 => ("rushes", Box::new(Rushes::new())),
         8 => ("says twice", Box::new(SaysTwice)),
-        _ => ("flips after", Box::new(FlipsAfter(round))),
+        9 => ("flips after", Box::new(FlipsAfter(round))),
+        10 => ("hurries", Box::new(Hurries(number))),
+        11 => ("stutters", Box::new(Stutters(rng.random_range(1..80)))),
+        _ => M::any_liar(of, rng),
     }
 }
 
@@ -169,114 +253,11 @@ impl<M> Lies<M> for Box<dyn Lies<M>> {
         (**self).instead_of(honest, to, rng)
     }
 
-    fn rushes(&self) -> bool {
-        (**self).rushes()
-    }
-}
-
-impl Lie for BroadcastMsg {
-    fn falsify(&mut self, rng: &mut ChaCha20Rng) {
-        match self {
-            Self::Send(value) => match value.last_mut() {
-                Some(byte) => *byte ^= rng.random_range(1..=255),
-                None => value.push(0),
-            },
-            Self::Echo(list) | Self::Vote(list) => {
-                for hash in list.iter_mut() {
-                    *hash = if rng.random() { None } else { Some(rng.random()) };
-                }
-            }
-            Self::Bits { bits, wanted } => {
-                for bit in bits.iter_mut().chain(wanted) {
-                    *bit = rng.random();
-                }
-            }
-            Self::Marks { marks, supply } => {
-                for mark in marks.iter_mut() {
-                    *mark = [None, Some(false), Some(true)].into_iter().nth(rng.random_range(0..3)).flatten();
-                }
-                for value in supply.iter_mut() {
-                    *value = Some(vec![rng.random(); 3]);
-                }
-            }
-            Self::King(bits) => {
-                let len = bits.as_ref().map_or(4, Vec::len);
-                *bits = Some((0..len).map(|_| rng.random()).collect());
-            }
-        }
+    fn hears(&mut self, overheard: &Overheard<'_, M>) {
+        (**self).hears(overheard);
     }
 
-    fn misshape(&mut self) {
-        match self {
-            Self::Send(value) => value.resize(1 << 20, 0),
-            Self::Echo(list) | Self::Vote(list) => list.push(Some([0; 32])),
-            Self::Bits { bits, .. } => bits.push(true),
-            Self::Marks { marks, .. } => marks.push(Some(true)),
-            // more bits than the largest committee has
-            Self::King(bits) => *bits = Some(vec![true; 16]),
-        }
-    }
-}
-
-/// Changes one element of a list by an odd or even amount.
-fn falsify_one<R: Ring>(list: &mut [R], rng: &mut ChaCha20Rng) {
-    let place = rng.random_range(0..list.len().max(1));
-    if let Some(element) = list.get_mut(place) {
-        *element += R::ONE.shifted(rng.random_range(0..R::BITS));
-    }
-}
-
-impl<R: Ring> Lie for VssMsg<R> {
-    fn falsify(&mut self, rng: &mut ChaCha20Rng) {
-        match self {
-            Self::Deal(list) | Self::Cross(list) => falsify_one(list, rng),
-            Self::Broadcast(msg) => msg.falsify(rng),
-        }
-    }
-
-    fn misshape(&mut self) {
-        match self {
-            Self::Deal(list) | Self::Cross(list) => list.push(R::ONE),
-            Self::Broadcast(msg) => msg.misshape(),
-        }
-    }
-}
-
-impl Lie for SetupMsg {
-    fn falsify(&mut self, rng: &mut ChaCha20Rng) {
-        match self {
-            Self::Vss(msg) => msg.falsify(rng),
-            Self::Open(list) => falsify_one(list, rng),
-        }
-    }
-
-    fn misshape(&mut self) {
-        match self {
-            Self::Vss(msg) => msg.misshape(),
-            Self::Open(list) => drop(list.pop()),
-        }
-    }
-}
-
-impl<R: Ring> Lie for BatchMsg<R> {
-    fn falsify(&mut self, rng: &mut ChaCha20Rng) {
-        match self {
-            Self::Shares(list) | Self::Supply(Some(list)) => falsify_one(list, rng),
-            Self::Broadcast(msg) => msg.falsify(rng),
-            Self::Vote { accept, want } => {
-                *accept = !*accept;
-                *want = rng.random();
-            }
-            Self::Supply(None) => *self = Self::Supply(Some(vec![R::ONE; 3])),
-        }
-    }
-
-    fn misshape(&mut self) {
-        match self {
-            Self::Shares(list) => list.push(R::ONE),
-            Self::Broadcast(msg) => msg.misshape(),
-            Self::Vote { .. } => *self = Self::Supply(None),
-            Self::Supply(_) => *self = Self::Vote { accept: false, want: true },
-        }
+    fn rushes(&self, to: PartyId) -> bool {
+        (**self).rushes(to)
     }
 }

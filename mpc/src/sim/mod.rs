@@ -2,9 +2,11 @@
 //! cheat. One seed gives one run, message for message. For tests only; nothing in a node depends on it.
 
 pub mod cheats;
+mod falsify;
 pub mod fuzz;
 pub mod liars;
 pub mod lies;
+pub mod plots;
 pub mod rounds;
 pub mod synthetic;
 

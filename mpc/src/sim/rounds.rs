@@ -5,9 +5,9 @@ use super::{LATENCY, RESEND, RESENDS, ToySeal};
 use crate::codec::Terms;
 use crate::fault::{Abort, Fault};
 use crate::machine::{Outgoing, To};
-use crate::rounds::{Rounds, Say};
+use crate::rounds::{InRound, Rounds, Say};
 use crate::run::{Run, RunStep};
-use crate::sim::lies::{Lie, Lies};
+use crate::sim::lies::{Lie, Lies, Overheard};
 use crate::statement::{SignedEvidence, SignedWords};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
@@ -28,8 +28,20 @@ pub struct SyncRun<M> {
     outages: BTreeMap<PartyId, Range<u64>>,
 }
 
-/// A message that arrived: tick, sender, receiver, round.
-pub type Arrival = (u64, PartyId, PartyId, u32);
+/// A message that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// When.
+    pub tick: u64,
+    /// Its sender.
+    pub from: PartyId,
+    /// Its receiver.
+    pub to: PartyId,
+    /// The round it is of.
+    pub round: u32,
+    /// Hash of its bytes: traces are equal only if the contents are.
+    pub digest: [u8; 32],
+}
 
 /// How a run ended for one party.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,18 +69,32 @@ pub struct SyncReport<O> {
     pub terms: Option<Terms>,
 }
 
-enum Event {
-    Arrival { from: PartyId, to: PartyId, round: u32, bytes: Vec<u8> },
-    Deadline { party: PartyId, round: u32 },
+enum Event<M> {
+    Arrival {
+        from: PartyId,
+        to: PartyId,
+        round: u32,
+        bytes: Vec<u8>,
+    },
+    Deadline {
+        party: PartyId,
+        round: u32,
+    },
+    /// A cheat that has waited chooses what it says instead of this.
+    Choice {
+        from: PartyId,
+        to: PartyId,
+        honest: InRound<M>,
+    },
 }
 
-struct Queue {
-    events: BTreeMap<(u64, u64), Event>,
+struct Queue<M> {
+    events: BTreeMap<(u64, u64), Event<M>>,
     count: u64,
 }
 
-impl Queue {
-    fn push(&mut self, tick: u64, event: Event) {
+impl<M> Queue<M> {
+    fn push(&mut self, tick: u64, event: Event<M>) {
         // the count keeps events of one tick apart, in the order of sending
         self.count += 1;
         self.events.insert((tick, self.count), event);
@@ -105,6 +131,12 @@ impl<M: Lie> SyncRun<M> {
         self
     }
 
+    /// Who takes part.
+    #[must_use]
+    pub const fn committee(&self) -> Committee {
+        self.committee
+    }
+
     /// So many of a hundred transmissions are lost; the transport sends again.
     #[must_use]
     pub const fn lossy(mut self, percent: u32) -> Self {
@@ -125,7 +157,7 @@ impl<M: Lie> SyncRun<M> {
         mut self,
         mut start: impl FnMut(PartyId, &mut ChaCha20Rng) -> (P, Say<M>),
     ) -> SyncReport<P::Output> {
-        let mut queue = Queue { events: BTreeMap::new(), count: 0 };
+        let mut queue = Queue::<M> { events: BTreeMap::new(), count: 0 };
         let mut machines = Vec::new();
         for party in self.committee.parties() {
             let tick = self.rng.random_range(0..LATENCY);
@@ -143,7 +175,7 @@ impl<M: Lie> SyncRun<M> {
         while let Some(((tick, _), event)) = queue.events.pop_first() {
             let party = match &event {
                 Event::Arrival { to, .. } => *to,
-                Event::Deadline { party, .. } => *party,
+                Event::Deadline { party, .. } | Event::Choice { from: party, .. } => *party,
             };
             let Some((machine, ending)) = machines.get_mut(party.index()) else { continue };
             let step = match event {
@@ -157,9 +189,16 @@ impl<M: Lie> SyncRun<M> {
                     }
                     machine.round_over()
                 }
+                Event::Choice { from, to, honest } => {
+                    for bytes in self.instead(machine, (from, to), &honest) {
+                        queue.push(tick, Event::Arrival { from, to, round: honest.round, bytes });
+                    }
+                    continue;
+                }
                 Event::Arrival { .. } if self.is_out(party, tick) => continue,
                 Event::Arrival { from, to, round, bytes } => {
-                    trace.push((tick, from, to, round));
+                    trace.push(Arrival { tick, from, to, round, digest: blake3::hash(&bytes).into() });
+                    self.overhear(machine, (from, to), &bytes);
                     machine.receive(from, &bytes)
                 }
             };
@@ -179,36 +218,56 @@ impl<M: Lie> SyncRun<M> {
         self.outages.get(&party).is_some_and(|ticks| ticks.contains(&tick))
     }
 
+    /// What reaches a cheater is known to all of them.
+    fn overhear<P: Rounds<Msg = M>>(&mut self, run: &Run<P, ToySeal>, (from, to): (PartyId, PartyId), bytes: &[u8]) {
+        if let (true, Some(said)) = (self.cheats.contains_key(&to), run.own_message(bytes)) {
+            for cheat in self.cheats.values_mut() {
+                cheat.hears(&Overheard { from, to, said: &said });
+            }
+        }
+    }
+
+    /// The frames of a cheater to one party in the place of an honest message.
+    fn instead<P: Rounds<Msg = M>>(
+        &mut self,
+        run: &mut Run<P, ToySeal>,
+        (from, to): (PartyId, PartyId),
+        honest: &InRound<M>,
+    ) -> Vec<Vec<u8>> {
+        let Some(cheat) = self.cheats.get_mut(&from) else { return Vec::new() };
+        let said = cheat.instead_of(honest, to, &mut self.rng);
+        said.into_iter().map(|msg| run.forge(msg.round, msg.msg)).collect()
+    }
+
     fn send<P: Rounds<Msg = M>>(
         &mut self,
-        queue: &mut Queue,
+        queue: &mut Queue<M>,
         now: u64,
         (from, run): (PartyId, &mut Run<P, ToySeal>),
         sent: Vec<Outgoing<Vec<u8>>>,
     ) {
+        if self.is_out(from, now) {
+            return;
+        }
         for outgoing in sent {
             let Some(honest) = run.own_message(&outgoing.msg) else { continue };
             let round = honest.round;
             let addressed = |to: &PartyId| *to != from && (outgoing.to == To::All || outgoing.to == To::One(*to));
             for to in self.committee.parties().filter(addressed) {
-                let said = match self.cheats.get_mut(&from) {
-                    Some(cheat) => cheat.instead_of(&honest, to, &mut self.rng),
-                    None => Vec::new(),
-                };
-                let mut frames: Vec<_> = said.into_iter().map(|msg| run.forge(msg.round, msg.msg)).collect();
-                if !self.cheats.contains_key(&from) {
-                    frames.push(outgoing.msg.clone());
+                if self.cheats.get(&from).is_some_and(|cheat| cheat.rushes(to)) {
+                    // just before the round ends
+                    let last = (self.round * u64::from(round) - 1).max(now + 1);
+                    queue.push(last, Event::Choice { from, to, honest: honest.clone() });
+                    continue;
                 }
-                let rushes = self.cheats.get(&from).is_some_and(|cheat| cheat.rushes());
+                let frames = match self.cheats.contains_key(&from) {
+                    true => self.instead(run, (from, to), &honest),
+                    false => vec![outgoing.msg.clone()],
+                };
                 for bytes in frames {
                     let losses = (0..RESENDS).take_while(|_| self.rng.random_range(0..100) < self.loss_percent).count();
                     let latency = self.rng.random_range(1..=LATENCY) + RESEND * losses as u64;
-                    let deadline = self.round * u64::from(round);
-                    // one that rushes speaks last, just before the round ends
-                    let tick = if rushes { (deadline - 1).max(now + 1) } else { now + latency };
-                    if !self.is_out(from, now) {
-                        queue.push(tick, Event::Arrival { from, to, round, bytes });
-                    }
+                    queue.push(now + latency, Event::Arrival { from, to, round, bytes });
                 }
             }
         }

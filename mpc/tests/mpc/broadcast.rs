@@ -1,7 +1,7 @@
 //! The claims of `docs/protocol/broadcast.md`, one test each.
 
 use crate::common::{SIZES, evidence_is_just, party, seeds, t};
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use tkms_mpc::broadcast::{Broadcast, BroadcastId, BroadcastMsg, Delivered};
 use tkms_mpc::fault::{Evidence, StepId};
@@ -9,8 +9,9 @@ use tkms_mpc::machine::Machine;
 use tkms_mpc::rounds::{InRound, Say, Synchronous};
 use tkms_mpc::sim::liars::SendsToSome;
 use tkms_mpc::sim::lies::{
-    CrashIn, Lies, Repeats, Rushes, SaysTwice, Selective, SilentAfter, TellsEach, WrongShape, WrongValue, any_cheat,
+    CrashIn, Lies, Repeats, Rushes, SaysTwice, Selective, SilentAfter, TellsEach, WrongShape, WrongValue,
 };
+use tkms_mpc::sim::plots::draw;
 use tkms_mpc::sim::rounds::{ROUND, SyncReport, SyncRun};
 use tkms_types::{Committee, Id, KeyId, PartyId, SessionId};
 
@@ -60,7 +61,7 @@ fn every_value_reaches_everyone_without_a_timer() {
     for n in [1, 4, 7, 10, 13] {
         let report = run(n, plan(n, 3));
         agreed(n, &report, &[], "honest");
-        let longest = report.trace.last().map_or(0, |(tick, ..)| *tick);
+        let longest = report.trace.last().map_or(0, |arrival| arrival.tick);
         assert!(longest < ROUND * u64::from(rounds(n)) / 8, "n = {n}: {longest} ticks, no deadline was waited for");
     }
 }
@@ -194,23 +195,18 @@ fn with_any_t_cheaters_honest_parties_agree() {
     for seed in seeds(400) {
         let n = SIZES[(seed % 4) as usize];
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let mut cheaters: Vec<PartyId> = Vec::new();
-        let mut plan = plan(n, seed).lossy(rng.random_range(0..20));
-        let mut note = format!("seed {seed}, n {n}");
-        for _ in 0..t(n) {
-            let cheater = party(rng.random_range(1..=n));
-            let (name, cheat) = any_cheat(rounds(n), n, &mut rng);
-            note += &format!(", {cheater} {name}");
-            cheaters.push(cheater);
-            plan = plan.cheat(cheater, cheat);
-        }
-        agreed(n, &run(n, plan), &cheaters, &note);
+        let drawn = draw(plan(n, seed), rounds(n), &mut rng);
+        let note = format!("seed {seed}, n {n}{}", drawn.note);
+        let (faulty, cheaters) = (drawn.faulty(), drawn.cheaters);
+        let report = run(n, drawn.plan);
+        agreed(n, &report, &faulty, &note);
+        evidence_is_just(&report, &cheaters, &note);
     }
 }
 
 #[test]
 fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
-    let once = |seed| run(7, plan(7, seed).cheat(party(3), Rushes).cheat(party(5), Selective(3)).lossy(10));
+    let once = |seed| run(7, plan(7, seed).cheat(party(3), Rushes::new()).cheat(party(5), Selective(3)).lossy(10));
     assert_eq!(once(8), once(8));
     assert_ne!(once(8).trace, once(9).trace);
 }

@@ -175,3 +175,40 @@ fn parties_are_the_bits_of_a_mask_in_their_order() {
     bits[party(10).index()] = true;
     assert_eq!(BroadcastMsg::King(Some(bits)).to_bytes(), [5, 0, 2]);
 }
+
+/// All strings of at most two bytes, and all that begin with a tag and end with three bytes of few values.
+fn short_strings() -> impl Iterator<Item = Vec<u8>> {
+    let two = (0..=u16::MAX).map(|word| word.to_le_bytes().to_vec());
+    let one = (0..=255u8).map(|byte| vec![byte]);
+    let few = [0, 1, 2, 3, 4, 15, 16, 128, 255];
+    let four = (0..16u8)
+        .flat_map(move |tag| (0..few.len().pow(3)).map(move |i| vec![tag, few[i % 9], few[i / 9 % 9], few[i / 81]]));
+    std::iter::once(Vec::new()).chain(one).chain(two).chain(four)
+}
+
+/// How many of the short strings are messages; each is the one form of what is read.
+fn readable<M: Wire>(terms: &Terms) -> usize {
+    let read = |bytes: &Vec<u8>| match M::parse(bytes, terms) {
+        Ok(msg) => {
+            assert_eq!(msg.to_bytes(), *bytes);
+            assert!(msg.statement().is_none_or(|said| said.len() <= bytes.len()));
+            true
+        }
+        Err(_) => false,
+    };
+    short_strings().filter(read).count()
+}
+
+#[test]
+fn of_all_short_strings_those_are_read_that_the_page_allows_and_no_others() {
+    let terms = Terms { value: 3, list: 32, ..terms(4) };
+    // values of 0, 1 and 3 bytes, and the silence of who is not king; masks make every other message one of three bytes or more
+    // than four
+    let (values, silence) = (1 + 256 + 9 * 9 * 9, 1);
+    assert_eq!(readable::<BroadcastMsg>(&terms), values + silence);
+    // empty lists of two kinds, and none of one to three bytes; GR(2¹⁶, 4) has eight to an element
+    assert_eq!(readable::<VssMsg<Gr16>>(&terms), values + silence + 2);
+    assert_eq!(readable::<SetupMsg>(&terms), values + silence + 3);
+    // an empty list of shares, a supply of none and an empty one; four votes
+    assert_eq!(readable::<BatchMsg<Gr16>>(&terms), values + silence + 3 + 4);
+}

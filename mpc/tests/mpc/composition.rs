@@ -1,7 +1,7 @@
 //! From nothing to stored bits without a dealer, under cheats all the way.
 
-use crate::common::party;
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha20Rng;
 use tkms_mpc::fault::Owner;
 use tkms_mpc::preprocessing::{Batch, BatchId, BatchMsg, Bits, Outcome, Rejection, Standing};
@@ -9,7 +9,7 @@ use tkms_mpc::prss::PrssKeys;
 use tkms_mpc::prss_setup::{PrssSetup, SetupMsg};
 use tkms_mpc::ring::{Gr16, Gr64, Ring};
 use tkms_mpc::shamir::{Received, decode};
-use tkms_mpc::sim::lies::any_cheat;
+use tkms_mpc::sim::plots::corrupt;
 use tkms_mpc::sim::rounds::SyncRun;
 use tkms_types::{Committee, ContextId, EpochId, Id, KeyId, PartyId, SessionId};
 
@@ -27,7 +27,9 @@ impl World {
     fn new(n: usize, seed: u64) -> Self {
         let committee = Committee::new(n).unwrap();
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let liars = (0..committee.threshold().faults()).map(|_| party(rng.random_range(1..=n))).collect();
+        let mut liars: Vec<_> = committee.parties().collect();
+        liars.shuffle(&mut rng);
+        liars.truncate(committee.threshold().faults());
         Self { committee, liars, rng, seed }
     }
 
@@ -38,10 +40,8 @@ impl World {
     /// Keys of all parties; a liar's machine is honest inside, so it has keys as well, if it can.
     fn setup(&mut self) -> Vec<Option<PrssKeys>> {
         let n = self.committee.size();
-        let mut plan = SyncRun::<SetupMsg>::new(n, self.seed).unwrap();
-        for liar in self.liars.clone() {
-            plan = plan.cheat(liar, any_cheat(PrssSetup::rounds(self.committee), n, &mut self.rng).1);
-        }
+        let plan = SyncRun::<SetupMsg>::new(n, self.seed).unwrap();
+        let plan = corrupt(plan, &self.liars, PrssSetup::rounds(self.committee), &mut self.rng).0;
         let (committee, session) = (self.committee, SessionId(KeyId::numbered(1).bytes()));
         let report = plan.run(|party, rng| PrssSetup::new(session, Owner { party, committee }, rng).unwrap());
         report.endings.into_iter().map(|ending| ending.output.and_then(Result::ok)).collect()
@@ -55,10 +55,8 @@ impl World {
         standing: &Standing,
     ) -> (Option<Rejection>, Vec<(PartyId, Vec<R>)>) {
         let n = self.committee.size();
-        let mut plan = SyncRun::<BatchMsg<R>>::new(n, self.seed + number).unwrap();
-        for liar in self.liars.clone() {
-            plan = plan.cheat(liar, any_cheat(12, n, &mut self.rng).1);
-        }
+        let plan = SyncRun::<BatchMsg<R>>::new(n, self.seed + number).unwrap();
+        let plan = corrupt(plan, &self.liars, 12, &mut self.rng).0;
         let id = BatchId { context: ContextId::numbered(1), epoch: EpochId::numbered(1), number };
         let report = plan.run(|party, _| {
             let keys = &keys[party.index()];

@@ -10,8 +10,9 @@ use tkms_mpc::fault::Evidence;
 use tkms_mpc::ring::Gr64;
 use tkms_mpc::rounds::InRound;
 use tkms_mpc::sim::ToySeal;
-use tkms_mpc::sim::liars::{DealsWrongTo, WrongDegree};
-use tkms_mpc::sim::lies::{Lies, SilentAfter, any_cheat};
+use tkms_mpc::sim::liars::{Accuses, DealsWrongTo, WrongDegree};
+use tkms_mpc::sim::lies::{Lies, SilentAfter};
+use tkms_mpc::sim::plots::draw;
 use tkms_mpc::sim::rounds::{ROUND, SyncReport, SyncRun};
 use tkms_mpc::statement::SignedWords;
 use tkms_mpc::vss::{Dealt, Vss, VssMsg, convicted, terms};
@@ -85,7 +86,7 @@ impl<F: FnMut(&mut Vec<u8>)> Lies<VssMsg<Gr64>> for Says<F> {
 #[test]
 fn a_dealing_of_too_high_a_degree_convicts_its_dealer() {
     for n in SIZES {
-        let report = run(n, plan(n, 3).cheat(party(2), WrongDegree(COUNT)));
+        let report = run(n, plan(n, 3).cheat(party(2), WrongDegree(t(n))));
         everyone_convicts(n, &report, &[party(2)], &[party(2)], "wrong degree");
     }
 }
@@ -110,7 +111,7 @@ fn polynomials_that_t_plus_one_parties_deny_convict_their_dealer_and_those_that_
 fn every_bad_dealer_is_convicted_and_none_of_the_others() {
     for n in [7, 10, 13] {
         let cheaters: Vec<_> = (1..=t(n)).map(|i| party(3 * i)).collect();
-        let report = run(n, cheaters.iter().fold(plan(n, 3), |plan, dealer| plan.cheat(*dealer, WrongDegree(COUNT))));
+        let report = run(n, cheaters.iter().fold(plan(n, 3), |plan, dealer| plan.cheat(*dealer, WrongDegree(t(n)))));
         everyone_convicts(n, &report, &cheaters, &cheaters, "t dealers");
     }
 }
@@ -161,34 +162,17 @@ fn silence_of_a_dealer_disqualifies_it_and_convicts_nobody() {
     }
 }
 
-/// Complains about one dealer with nonsense towards everybody, and publishes nonsense about it.
-struct Accuses(u8);
-
-impl Lies<VssMsg<Gr64>> for Accuses {
-    fn instead_of(
-        &mut self,
-        honest: &InRound<VssMsg<Gr64>>,
-        _: PartyId,
-        _: &mut ChaCha20Rng,
-    ) -> Vec<InRound<VssMsg<Gr64>>> {
-        let mut msg = honest.clone();
-        if let VssMsg::Broadcast(BroadcastMsg::Send(value)) = &mut msg.msg {
-            let by = if self.0 == 1 { 2 } else { 1 };
-            match honest.round {
-                3 => *value = [vec![self.0, by, 1, 0, 0, 0, 0], vec![9; Gr64::BYTES]].concat(),
-                _ => *value = [vec![self.0, by], vec![9; COUNT * Gr64::BYTES]].concat(),
-            }
-        }
-        vec![msg]
-    }
-}
-
 #[test]
 fn t_false_accusers_convict_no_honest_dealer() {
     for n in SIZES {
         for dealer in [1, n] {
             let liars: Vec<_> = (2..2 + t(n)).map(party).collect();
-            let report = run(n, liars.iter().fold(plan(n, 5), |plan, liar| plan.cheat(*liar, Accuses(dealer as u8))));
+            let report = run(
+                n,
+                liars
+                    .iter()
+                    .fold(plan(n, 5), |plan, liar| plan.cheat(*liar, Accuses::of((committee(n), *liar), dealer as u8))),
+            );
             for ending in &report.endings {
                 assert_eq!(judge(n, &ending.values), [], "n = {n}, dealer {dealer}");
             }
@@ -244,7 +228,7 @@ fn fewer_than_t_plus_one_witnesses_prove_nothing() {
 
 #[test]
 fn words_of_another_run_prove_nothing_about_this_one() {
-    let report = run(4, plan(4, 3).cheat(party(2), WrongDegree(COUNT)));
+    let report = run(4, plan(4, 3).cheat(party(2), WrongDegree(1)));
     let words = &report.endings[0].values;
     let other = terms::<Gr64>(SessionId(KeyId::numbered(2).bytes()), committee(4), COUNT);
     assert_eq!(convicted::<Gr64>(&other, COUNT, words, &ToySeal(party(1))), []);
@@ -256,17 +240,27 @@ fn words_of_another_run_prove_nothing_about_this_one() {
 /// disqualified, but no third party is convinced of anything.
 #[test]
 fn a_network_that_is_not_synchronous_convicts_no_honest_dealer() {
-    let mut disqualified = 0;
+    let (mut disqualified, mut runs) = (0, 0);
     for seed in seeds(60) {
+        runs += 1;
         let n = SIZES[(seed % 2) as usize];
-        let ticks = ROUND / 40 + seed % 7;
-        let report = run(n, plan(n, seed).lossy(30).hasty(ticks));
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        // deadlines far below the delays, or parties at random, more than t at times, that miss what all dealt
+        let plan = match rng.random() {
+            true => plan(n, seed).lossy(30).hasty(rng.random_range(ROUND / 40..ROUND / 5)),
+            false => {
+                let missing = committee(n).parties().filter(|_| rng.random());
+                missing.fold(plan(n, seed), |plan, one| plan.outage(one, 0..ROUND))
+            }
+        };
+        let report = run(n, plan);
         for ending in &report.endings {
-            assert_eq!(judge(n, &ending.values), [], "seed {seed}, n {n}, {ticks} ticks");
+            assert_eq!(judge(n, &ending.values), [], "seed {seed}, n {n}");
             disqualified += ending.output.as_ref().map_or(0, |dealt| dealt.disqualified.len());
         }
     }
-    println!("{disqualified} times an honest dealer was disqualified");
+    // one run by its seed may be a lucky one
+    assert!(disqualified > 0 || runs < 60, "no network here that breaks a dealing");
 }
 
 #[test]
@@ -274,21 +268,13 @@ fn with_any_t_cheaters_only_cheaters_are_convicted_by_anybodys_words() {
     for seed in seeds(120) {
         let n = SIZES[(seed % 4) as usize];
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let mut cheaters: Vec<PartyId> = Vec::new();
-        let mut plan = plan(n, seed).lossy(rng.random_range(0..10));
-        let mut note = format!("seed {seed}, n {n}");
-        for _ in 0..t(n) {
-            let cheater = party(rng.random_range(1..=n));
-            let (name, cheat) = any_cheat(Vss::<Gr64>::rounds(committee(n)), n, &mut rng);
-            note += &format!(", {cheater} {name}");
-            cheaters.push(cheater);
-            plan = plan.cheat(cheater, cheat);
-        }
-        let report = run(n, plan);
-        // what the cheaters heard too: they may show what they like
+        let drawn = draw(plan(n, seed), Vss::<Gr64>::rounds(committee(n)), &mut rng);
+        let report = run(n, drawn.plan);
+        // what the cheaters heard too: they may show what they like. Who was cut off is convicted by nobody
         for ending in &report.endings {
             let culprits = judge(n, &ending.values);
-            assert!(culprits.iter().all(|culprit| cheaters.contains(culprit)), "{note}: {culprits:?}");
+            let just = culprits.iter().all(|culprit| drawn.cheaters.contains(culprit));
+            assert!(just, "seed {seed}, n {n}{}: {culprits:?}", drawn.note);
         }
     }
 }

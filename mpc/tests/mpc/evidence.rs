@@ -368,7 +368,7 @@ fn each_round_of_a_run_permits_its_own_kind_of_message_only() {
 fn a_rushing_liar_convicts_itself_and_nobody_else() {
     for n in SIZES {
         let cheaters: Vec<_> = (1..=t(n)).map(|i| party(3 * i)).collect();
-        evidence_is_just(&plan(n, || Box::new(Rushes)), &cheaters, "rushes");
+        evidence_is_just(&plan(n, || Box::new(Rushes::new())), &cheaters, "rushes");
     }
 }
 

@@ -13,10 +13,9 @@ use tkms_mpc::prss_setup::{PrssSetup, SetupMsg};
 use tkms_mpc::ring::{Gr16, Gr64};
 use tkms_mpc::rounds::InRound;
 use tkms_mpc::sim::ToySeal;
-use tkms_mpc::sim::liars::{SpoilsAndShows, WrongDegree};
+use tkms_mpc::sim::liars::{InSetup, SpoilsAndShows, WrongDegree};
 use tkms_mpc::sim::lies::{FlipsAfter, Lies, TellsEach};
 use tkms_mpc::sim::rounds::SyncRun;
-use tkms_mpc::vss::VssMsg;
 use tkms_types::transcript::setup_session;
 use tkms_types::{ContextId, EpochId, Id, PartyId};
 
@@ -36,18 +35,6 @@ fn bits(number: u64) -> RunName {
 
 fn setup(attempt: u64) -> RunName {
     RunName::Setup { context: names().0, epoch: names().1, attempt }
-}
-
-/// Deals with too high a degree in a setup.
-struct DealsBadly(WrongDegree);
-
-impl Lies<SetupMsg> for DealsBadly {
-    fn instead_of(&mut self, honest: &InRound<SetupMsg>, to: PartyId, rng: &mut ChaCha20Rng) -> Vec<InRound<SetupMsg>> {
-        let SetupMsg::Vss(msg @ VssMsg::Deal(_)) = &honest.msg else { return vec![honest.clone()] };
-        let inner = InRound { round: honest.round, msg: msg.clone() };
-        let sent = self.0.instead_of(&inner, to, rng);
-        sent.into_iter().map(|msg| InRound { round: msg.round, msg: SetupMsg::Vss(msg.msg) }).collect()
-    }
 }
 
 fn of_setup(n: usize, cheat: impl Lies<SetupMsg> + 'static) -> Vec<Exhibit> {
@@ -74,16 +61,11 @@ fn of_batch(n: usize, cheat: impl Lies<BatchMsg<Gr16>> + 'static) -> Vec<Exhibit
 fn every_kind(n: usize) -> Vec<Exhibit> {
     let convicts = |exhibit: &Exhibit| exhibit.convicted(committee(n), &SEAL()) == [party(2)];
     let mut kinds: Vec<Exhibit> = Vec::new();
-    kinds.extend(of_setup(n, DealsBadly(WrongDegree(secrets(n)))).into_iter().find(convicts));
+    kinds.extend(of_setup(n, InSetup(Box::new(WrongDegree(t(n))))).into_iter().find(convicts));
     kinds.extend(of_setup(n, TellsEach).into_iter().find(convicts));
     kinds.extend(of_batch(n, SpoilsAndShows(|value| value[0] ^= 1)).into_iter().find(convicts));
     kinds.extend(of_batch(n, FlipsAfter(1)).into_iter().find(convicts));
     kinds
-}
-
-/// Secrets of each dealer of a setup: its page has these numbers.
-fn secrets(n: usize) -> usize {
-    [(4, 2), (7, 5), (10, 18), (13, 80)].into_iter().find(|(size, _)| *size == n).unwrap().1
 }
 
 #[test]

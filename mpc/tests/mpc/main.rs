@@ -26,6 +26,7 @@ mod models;
 mod names;
 mod network;
 mod order;
+mod plots;
 mod preprocessing;
 mod products;
 mod prss_setup;

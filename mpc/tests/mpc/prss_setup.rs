@@ -1,7 +1,7 @@
 //! The claims of `docs/protocol/prss-setup.md`, one test each.
 
 use crate::common::{SIZES, committee, evidence_is_just, party, seeds, t};
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use tkms_mpc::fault::{Abort, Evidence, Owner, StepId};
 use tkms_mpc::prss::PrssKeys;
@@ -9,7 +9,8 @@ use tkms_mpc::prss_setup::{PrssSetup, SetupMsg};
 use tkms_mpc::ring::Gr64;
 use tkms_mpc::shamir::{Received, decode};
 use tkms_mpc::sim::liars::ReplaysDealing;
-use tkms_mpc::sim::lies::{FlipsAfter, SilentAfter, WrongShape, WrongValue, any_cheat};
+use tkms_mpc::sim::lies::{FlipsAfter, SilentAfter, WrongShape, WrongValue};
+use tkms_mpc::sim::plots::draw;
 use tkms_mpc::sim::rounds::{SyncReport, SyncRun};
 use tkms_types::{Id, KeyId, PartyId, SessionId};
 
@@ -141,17 +142,12 @@ fn with_any_t_cheaters_all_honest_parties_get_the_same_keys() {
         // the largest committee costs as much as all others: it comes once in eight
         let n = [4, 7, 10, 4, 7, 10, 4, 13][(seed % 8) as usize];
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let mut cheaters: Vec<PartyId> = Vec::new();
-        let mut plan = plan(n, seed);
-        let mut note = format!("seed {seed}, n {n}");
-        for _ in 0..t(n) {
-            let cheater = party(rng.random_range(1..=n));
-            let (name, cheat) = any_cheat(PrssSetup::rounds(committee(n)), n, &mut rng);
-            note += &format!(", {cheater} {name}");
-            cheaters.push(cheater);
-            plan = plan.cheat(cheater, cheat);
-        }
-        sound(n, &run(n, plan), &cheaters, &note);
+        let drawn = draw(plan(n, seed), PrssSetup::rounds(committee(n)), &mut rng);
+        let note = format!("seed {seed}, n {n}{}", drawn.note);
+        let (faulty, cheaters) = (drawn.faulty(), drawn.cheaters);
+        let report = run(n, drawn.plan);
+        sound(n, &report, &faulty, &note);
+        evidence_is_just(&report, &cheaters, &note);
     }
 }
 

@@ -1,15 +1,15 @@
 //! The claims of `docs/protocol/vss.md`, one test each.
 
 use crate::common::{SIZES, committee, evidence_is_just, party, seeds, t};
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use tkms_mpc::broadcast::{BroadcastId, BroadcastMsg};
+use tkms_mpc::broadcast::BroadcastId;
 use tkms_mpc::fault::{Evidence, Misuse};
 use tkms_mpc::ring::{Gr16, Gr64, Gr128, Ring};
-use tkms_mpc::rounds::InRound;
 use tkms_mpc::shamir::{Received, decode};
-use tkms_mpc::sim::liars::{DealsWrongTo, WrongDegree};
-use tkms_mpc::sim::lies::{CrashIn, FlipsAfter, Lies, SilentAfter, TellsEach, WrongShape, any_cheat};
+use tkms_mpc::sim::liars::{Complains, DealsWrongTo, WrongDegree};
+use tkms_mpc::sim::lies::{CrashIn, FlipsAfter, SilentAfter, TellsEach, WrongShape};
+use tkms_mpc::sim::plots::draw;
 use tkms_mpc::sim::rounds::{SyncReport, SyncRun};
 use tkms_mpc::vss::{Dealt, MAX_SECRETS, Vss, VssMsg};
 use tkms_types::{Id, KeyId, PartyId, SessionId};
@@ -90,7 +90,7 @@ fn silent_dealers_deal_zeros_and_are_not_blamed() {
 #[test]
 fn a_dealing_of_too_high_a_degree_is_disqualified_and_blamed_by_all() {
     for n in SIZES {
-        let report = run::<Gr64>(n, plan(n, 3).cheat(party(2), WrongDegree(COUNT)));
+        let report = run::<Gr64>(n, plan(n, 3).cheat(party(2), WrongDegree(t(n))));
         assert_eq!(sound(n, &report, &[party(2)], "wrong degree"), [party(2)]);
         for ending in report.endings.iter().enumerate().filter(|(i, _)| *i != 1).map(|(_, ending)| ending) {
             assert_eq!(ending.faults.iter().map(|f| f.evidence).collect::<Vec<_>>(), [Evidence::BadDealing]);
@@ -131,31 +131,9 @@ fn liars_about_an_honest_dealing_do_not_harm_it() {
     }
 }
 
-/// Complains about everyone in the first broadcast, whatever it saw, with nonsense.
-struct Complains;
-
-impl Lies<VssMsg<Gr64>> for Complains {
-    fn instead_of(
-        &mut self,
-        honest: &InRound<VssMsg<Gr64>>,
-        _: PartyId,
-        _: &mut ChaCha20Rng,
-    ) -> Vec<InRound<VssMsg<Gr64>>> {
-        let mut msg = honest.clone();
-        if let (3, VssMsg::Broadcast(BroadcastMsg::Send(value))) = (msg.round, &mut msg.msg) {
-            *value = (1..=7u8)
-                .flat_map(|d| [[d, 1 + d % 7, 1, 0, 0, 0, 0].to_vec(), vec![9; Gr64::BYTES]].concat())
-                .collect();
-            // nobody complains about its pair with itself
-            value.drain(2 * 39..3 * 39);
-        }
-        vec![msg]
-    }
-}
-
 #[test]
 fn false_complaints_make_their_author_unhappy_and_nobody_else() {
-    let report = run(7, plan(7, 7).cheat(party(4), Complains));
+    let report = run(7, plan::<Gr64>(7, 7).cheat(party(4), Complains(committee(7), party(4))));
     assert_eq!(sound(7, &report, &[party(4)], "complains"), []);
     let disputes = &report.endings[0].output.as_ref().unwrap().disputes;
     assert!(disputes.len() >= 5 && disputes.iter().all(|(_, by)| *by == party(4)), "{disputes:?}");
@@ -176,17 +154,12 @@ fn with_any_t_cheaters_every_dealing_is_one_polynomial() {
     for seed in seeds(160) {
         let n = SIZES[(seed % 4) as usize];
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let mut cheaters: Vec<PartyId> = Vec::new();
-        let mut plan = plan::<Gr16>(n, seed);
-        let mut note = format!("seed {seed}, n {n}");
-        for _ in 0..t(n) {
-            let cheater = party(rng.random_range(1..=n));
-            let (name, cheat) = any_cheat(Vss::<Gr16>::rounds(committee(n)), n, &mut rng);
-            note += &format!(", {cheater} {name}");
-            cheaters.push(cheater);
-            plan = plan.cheat(cheater, cheat);
-        }
-        sound(n, &run(n, plan), &cheaters, &note);
+        let drawn = draw(plan::<Gr16>(n, seed), Vss::<Gr16>::rounds(committee(n)), &mut rng);
+        let note = format!("seed {seed}, n {n}{}", drawn.note);
+        let (faulty, cheaters) = (drawn.faulty(), drawn.cheaters);
+        let report = run(n, drawn.plan);
+        sound(n, &report, &faulty, &note);
+        evidence_is_just(&report, &cheaters, &note);
     }
 }
 
