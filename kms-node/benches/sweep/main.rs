@@ -1,5 +1,5 @@
 //! Both protocols of decryption over committee sizes, types and delays: `cargo bench --bench sweep -- 4 7 10 13`. Without a size it
-//! does nothing. Written to `target/sweep.json`, in place of entries with the same names; `tkms sweep` draws them.
+//! does nothing; `flood` or `exact`, `0ms`, `20ms` or `80ms` name parts. Written to `target/sweep.json`, in place of entries with the same names; `tkms sweep` draws them.
 //!
 //! Every node is a process and does everything a node does: checks of evidence and signatures, fetching and hashing samples from disk,
 //! votes, the protocol over mutual TLS, its books on disk, its signature. Three things are not those of a deployment: headers, proofs and
@@ -57,10 +57,18 @@ fn main() {
     if let Ok(dir) = std::env::var(NODE) {
         return node::run(Path::new(&dir));
     }
-    let sizes: Vec<usize> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    // all of a list, or those that are named
+    let named = |name: &str, all: &[&str]| {
+        args.iter().any(|arg| arg == name) || !args.iter().any(|arg| all.contains(&arg.as_str()))
+    };
+    let modes = [("flood", Mode::Flood), ("exact", Mode::Exact)].into_iter();
+    let modes = modes.filter(|(name, _)| named(name, &["flood", "exact"])).map(|(_, mode)| mode);
+    let delays = DELAYS.into_iter().filter(|delay| named(&format!("{delay}ms"), &["0ms", "20ms", "80ms"]));
+    let cells: Vec<_> = modes.flat_map(|mode| delays.clone().map(move |delay| (mode, delay))).collect();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    for n in sizes {
-        for (mode, delay) in [Mode::Flood, Mode::Exact].into_iter().flat_map(|mode| DELAYS.map(|delay| (mode, delay))) {
+    for n in args.iter().filter_map(|arg| arg.parse().ok()) {
+        for (mode, delay) in cells.iter().copied() {
             let start = Instant::now();
             runtime.block_on(measure(&plan(n, mode, delay)));
             println!("n = {n}, {mode:?}, {delay} ms: took {:.1} s", start.elapsed().as_secs_f64());
