@@ -10,6 +10,7 @@ use crate::cli::SweepArgs;
 use crate::files::{read_json, replace, write_json};
 use anyhow::{Context as _, Result};
 use measured::{Entry, Sweep};
+use serde_json::Value;
 
 /// The table stands between these lines.
 const BEGIN: &str = "<!-- sweep: written by `make bench-sweep` -->\n";
@@ -21,7 +22,8 @@ const END: &str = "<!-- /sweep -->\n";
 /// If keys cannot be made, or a file is missing or not as expected.
 pub fn run(args: &SweepArgs) -> Result<()> {
     let file = args.root.join(super::TARGET).join("sweep.json");
-    let mut entries: Vec<Entry> = read_json(&file).context("`cargo bench --bench sweep -- 4 7 10 13` writes it")?;
+    let lines: Vec<Value> = read_json(&file).context("`cargo bench --bench sweep -- 4 7 10 13` writes it")?;
+    let mut entries = lines.into_iter().map(Entry::read).collect::<Result<Vec<_>>>()?;
     if args.samples {
         entries.retain(|entry| !matches!(entry, Entry::Samples(_)));
         entries.extend(samples::measure()?.into_iter().map(Entry::Samples));
