@@ -9,7 +9,7 @@ FORGE = tools/forge
 # What `make devnet` and `make demo` decrypt with: flood, exact, or both (key material for both, flood in force)
 DECRYPTION = flood
 
-.PHONY: help setup build demo devnet test test-web test-templates nightly lint fmt bench bench-exact layers tidy
+.PHONY: help setup build demo devnet test test-web test-templates nightly lint fmt bench bench-exact bench-sweep layers tidy
 
 help: ## shows this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -68,6 +68,10 @@ bench: build ## criterion benches and the table of stages; figures go to target/
 
 bench-exact: build ## the same table with `exact` in force: thousands of values are made first, which takes minutes
 	target/release/tkms bench --dir target/demo --port-base 19545 --decryption exact
+
+bench-sweep: build ## both protocols by committee size, type and delay: docs/sweep.svg and its table; a quarter of an hour
+	cargo bench --workspace --bench sweep -- 4 7 10 13
+	target/release/tkms sweep --samples
 
 layers: ## fails if a pure crate depends on something it must not
 	tools/layers

@@ -60,6 +60,8 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Measures the stages of a decryption on a devnet of its own; adds to target/bench.json
     Bench(BenchArgs),
+    /// Draws what `cargo bench --bench sweep` measured: docs/sweep.svg and its table in docs/benchmarks.md
+    Sweep(SweepArgs),
 }
 
 /// Where and how large a devnet is.
@@ -110,6 +112,21 @@ pub struct BenchArgs {
     /// With `exact` in force: values decrypted with 100 requests in flight; each takes 0.2 MB of disk
     #[arg(long, default_value_t = 3200)]
     pub values: u32,
+}
+
+/// What is drawn.
+#[derive(Args, Clone)]
+#[command(after_help = "\
+Examples:
+  tkms sweep             draws what target/sweep.json holds
+  tkms sweep --samples   measures first what a coprocessor does for each type, with keys made for it: some minutes")]
+pub struct SweepArgs {
+    /// Measure squashing and switching first
+    #[arg(long)]
+    pub samples: bool,
+    /// Root of the checkout
+    #[arg(long, default_value = ".")]
+    pub root: PathBuf,
 }
 
 /// Which decryption protocols a key set is for.

@@ -4,15 +4,18 @@ use super::codec::{self, CodecError};
 use super::mtls::{Membership, WINDOW, name_of};
 use super::{PeerMessage, PeerState, RoundFrame, SharedKeys, TransportError};
 use crate::limits::{
-    FIRST_BACKOFF, FRAME_BYTES, FRAME_QUEUE, FRAME_TIME, LONGEST_BACKOFF, PEER_CALL, PEER_CONNECT, PEER_QUEUE,
+    FIRST_BACKOFF, FRAME_BYTES, FRAME_QUEUE, FRAME_TIME, LONGEST_BACKOFF, PEER_CALL, PEER_CALLS, PEER_CONNECT,
+    PEER_QUEUE,
 };
 use crate::rounds::Stand;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tkms_types::{Node, PartyId, SessionId, limits};
 use tkms_wire::kms;
 use tkms_wire::peer::peer_client;
-use tkms_wire::peer::{HelloRequest, MaskKeysRequest, SessionRequest, pulled_request};
+use tkms_wire::peer::{Envelope, HelloRequest, MaskKeysRequest, SessionRequest, pulled_request};
 use tokio::sync::mpsc;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
@@ -21,6 +24,8 @@ type Client = peer_client::PeerClient<Channel>;
 
 /// Room for protobuf around a message of the largest size.
 const FRAMING: usize = 64 * 1024;
+/// Messages to one peer that it has not answered yet: half of the calls it serves at once, the others are questions.
+const UNDER_WAY: usize = PEER_CALLS / 2;
 /// HTTP/2 pings that show a dead peer while nothing is sent.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
@@ -226,9 +231,9 @@ fn describe(status: &Status) -> String {
 }
 
 impl PeerSender {
-    /// Sends what is queued, in order; a message is kept until it is delivered or refused.
+    /// Sends what is queued; a message is kept until it is delivered or refused.
     pub(super) async fn run(mut self) {
-        let mut backoff = FIRST_BACKOFF;
+        let (mut kept, mut backoff) = (Vec::new(), FIRST_BACKOFF);
         loop {
             if self.peer.hello().await.is_err() {
                 tokio::time::sleep(backoff).await;
@@ -236,50 +241,50 @@ impl PeerSender {
                 continue;
             }
             backoff = FIRST_BACKOFF;
-            if !self.deliver_all().await {
+            if !self.deliver_all(&mut kept).await {
                 return;
             }
-        }
-    }
-
-    /// Until the peer fails (true) or the queue ends (false).
-    async fn deliver_all(&mut self) -> bool {
-        loop {
-            // While nothing is to be sent the peer's health is still of interest
-            let next = tokio::time::timeout(KEEP_ALIVE, self.queue.recv()).await;
-            let message = match next {
-                Err(_) => return true,
-                Ok(None) => return false,
-                Ok(Some(message)) => message,
-            };
-            if !self.deliver(message).await {
-                return true;
-            }
-        }
-    }
-
-    /// Whether the connection still stands.
-    async fn deliver(&self, message: PeerMessage) -> bool {
-        let mut backoff = FIRST_BACKOFF;
-        let Membership { me, names, .. } = *self.peer.membership;
-        let envelope = names.seal(me, message);
-        loop {
-            let Err(status) = self.peer.client.clone().deliver(envelope.clone()).await else { return true };
-            match status.code() {
-                // Refused for what it is: sending it again changes nothing
-                Code::InvalidArgument | Code::PermissionDenied | Code::FailedPrecondition | Code::OutOfRange => {
-                    tracing::warn!(peer = %self.peer.party, reason = %describe(&status), "peer refuses our message");
-                    return true;
-                }
-                _ => {}
-            }
-            // The message stays ours until the peer is back
-            self.peer.note(Err(describe(&status)));
-            tokio::time::sleep(backoff).await;
-            backoff = (backoff * 2).min(LONGEST_BACKOFF);
-            while self.peer.hello().await.is_err() {
+            if !kept.is_empty() {
                 tokio::time::sleep(backoff).await;
             }
+        }
+    }
+
+    /// Until the peer fails (true; what it did not get is kept) or the queue ends (false). No message waits for the answer to
+    /// the one before: with a peer far away there would be one message in the time of a round trip.
+    async fn deliver_all(&mut self, kept: &mut Vec<Envelope>) -> bool {
+        let deliver = |envelope| deliver(Arc::clone(&self.peer), envelope);
+        let mut under_way: FuturesUnordered<_> = kept.drain(..).map(deliver).collect();
+        let Membership { me, names, .. } = *self.peer.membership;
+        loop {
+            let open = kept.is_empty() && under_way.len() < UNDER_WAY;
+            tokio::select! {
+                Some(failed) = under_way.next() => kept.extend(failed),
+                // While nothing is to be sent the peer's health is still of interest
+                next = tokio::time::timeout(KEEP_ALIVE, self.queue.recv()), if open => match next {
+                    Ok(Some(message)) => under_way.push(deliver(names.seal(me, message))),
+                    Ok(None) => return false,
+                    Err(_) if under_way.is_empty() => return true,
+                    Err(_) => {}
+                },
+                else => return true,
+            }
+        }
+    }
+}
+
+/// One call with a message; the message, if the peer may still take it.
+async fn deliver(peer: Arc<PeerClient>, envelope: Envelope) -> Option<Envelope> {
+    let status = peer.client.clone().deliver(envelope.clone()).await.err()?;
+    match status.code() {
+        // Refused for what it is: sending it again changes nothing
+        Code::InvalidArgument | Code::PermissionDenied | Code::FailedPrecondition | Code::OutOfRange => {
+            tracing::warn!(peer = %peer.party, reason = %describe(&status), "peer refuses our message");
+            None
+        }
+        _ => {
+            peer.note(Err(describe(&status)));
+            Some(envelope)
         }
     }
 }

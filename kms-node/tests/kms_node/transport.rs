@@ -7,7 +7,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use tkms_kms_node::keystore::{NodeIdentity, tls_name};
-use tkms_kms_node::limits::PEER_QUEUE;
+use tkms_kms_node::limits::{PEER_CALLS, PEER_QUEUE};
 use tkms_kms_node::transport::{Event, Inbound, MtlsTransport, Names, PeerMessage, PeerTls, Transport, TransportError};
 use tkms_types::{Cluster, Node, PartyId, SessionId, limits};
 use tkms_wire::peer::peer_client::PeerClient;
@@ -109,6 +109,35 @@ async fn a_message_arrives_under_its_senders_name_also_if_the_peer_comes_late() 
     assert!(two.peers().iter().any(|peer| peer.party == party(1) && peer.connected));
     one.stop().await;
     assert!(one.recv().await.is_none());
+}
+
+#[tokio::test]
+async fn messages_do_not_wait_for_the_answers_to_those_before_them_up_to_a_bound() {
+    let net = Net::new();
+    let (one, two) = (net.start(1).await, net.start(2).await);
+    for fill in 0..=PEER_CALLS as u8 {
+        one.send(party(2), message(fill, 10)).unwrap();
+    }
+    let next = async || tokio::time::timeout(Duration::from_secs(5), two.recv()).await.ok().flatten();
+    let mut held = Vec::new();
+    while held.len() < PEER_CALLS / 2 {
+        let Inbound { event: Event::Message(message, known), .. } = next().await.unwrap() else { panic!() };
+        held.push((message, known));
+    }
+    let more = tokio::time::timeout(Duration::from_millis(300), two.recv()).await;
+    assert!(more.is_err(), "a peer that answers nothing gets no more");
+    let mut got: Vec<u8> = held.iter().map(|(message, _)| message.body[0]).collect();
+    // an answer that does not come counts as refused for now: the message comes again
+    drop(held.pop());
+    held.into_iter().for_each(|(_, known)| known.send(true).unwrap());
+    while got.len() < PEER_CALLS + 2 {
+        let Inbound { event: Event::Message(message, known), .. } = next().await.unwrap() else { panic!() };
+        got.push(message.body[0]);
+        known.send(true).unwrap();
+    }
+    got.sort_unstable();
+    got.dedup();
+    assert_eq!(got, (0..=PEER_CALLS as u8).collect::<Vec<_>>());
 }
 
 #[tokio::test]

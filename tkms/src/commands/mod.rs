@@ -25,6 +25,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Devnet(args) => devnet::run(&args).await,
         Command::Demo(args) => demo::run(&args).await,
         Command::Bench(args) => bench::run(&args).await,
+        Command::Sweep(args) => bench::sweep::run(&args),
         Command::Deploy(args) => deploy::run(&args).await,
         Command::Keygen(Keygen::Node(args)) => keygen::node(&args),
         Command::Keygen(Keygen::Dealer(args)) => keygen::dealer(&args),

@@ -5,6 +5,8 @@ mod exact;
 mod plot;
 mod record;
 mod stages;
+mod svg;
+pub mod sweep;
 
 use crate::cli::{BenchArgs, Decryption};
 use crate::devnet::{Devnet, Layout};

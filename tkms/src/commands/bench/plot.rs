@@ -1,8 +1,8 @@
 //! `target/bench.svg`: what one euint64 takes under either protocol, on one logarithmic scale.
 
+use super::svg::{Anchor, Svg};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 use std::path::Path;
 
 /// What is drawn: label, name in `target/bench.json`, whether it is of `exact`.
@@ -32,7 +32,7 @@ pub fn plot(target: &Path) -> Result<()> {
     let file = target.join("bench.json");
     let text = std::fs::read(&file).with_context(|| file.display().to_string())?;
     let entries: Vec<Value> = serde_json::from_slice(&text).with_context(|| file.display().to_string())?;
-    crate::files::replace(&target.join("bench.svg"), draw(&bars(&entries))?.as_bytes())
+    crate::files::replace(&target.join("bench.svg"), draw(&bars(&entries)).as_bytes())
 }
 
 /// Label, milliseconds, whether it is of `exact`: what was measured of the bars.
@@ -46,29 +46,22 @@ fn bars(entries: &[Value]) -> Vec<(&'static str, f64, bool)> {
     BARS.iter().filter_map(bar).collect()
 }
 
-fn draw(bars: &[(&str, f64, bool)]) -> Result<String> {
+fn draw(bars: &[(&str, f64, bool)]) -> String {
     let (width, height) = (LABELS + DECADE * f64::from(DECADES) + 70.0, TOP + ROW * bars.len() as f64 + 10.0);
-    let mut svg = String::new();
-    writeln!(
-        svg,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"12\">"
-    )?;
-    writeln!(svg, "<rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>")?;
+    let mut svg = Svg::new(width, height);
     for decade in 0..=DECADES {
         let (x, value) = (LABELS + DECADE * f64::from(decade), 10f64.powi(FIRST + decade));
-        writeln!(svg, "<path d=\"M{x} {TOP}V{}\" stroke=\"#ccc\"/>", height - 10.0)?;
-        writeln!(svg, "<text x=\"{x}\" y=\"18\" text-anchor=\"middle\" fill=\"#555\">{value} ms</text>")?;
+        svg.polyline(&[(x, TOP), (x, height - 10.0)], "grid");
+        svg.text((x, 18.0), Anchor::Middle, "s", &format!("{value} ms"));
     }
     for (row, (label, value, exact)) in bars.iter().enumerate() {
         let y = TOP + ROW * row as f64;
         let length = ((value.log10() - f64::from(FIRST)) * DECADE).clamp(1.0, DECADE * f64::from(DECADES));
-        let (middle, end, fill) = (y + 17.0, LABELS + length + 5.0, if *exact { "#2a7" } else { "#c63" });
-        writeln!(svg, "<text x=\"{}\" y=\"{middle}\" text-anchor=\"end\">{label}</text>", LABELS - 8.0)?;
-        writeln!(svg, "<rect x=\"{LABELS}\" y=\"{}\" width=\"{length:.1}\" height=\"18\" fill=\"{fill}\"/>", y + 4.0)?;
-        writeln!(svg, "<text x=\"{end:.1}\" y=\"{middle}\">{value:.2}</text>")?;
+        svg.text((LABELS - 8.0, y + 17.0), Anchor::End, "t", label);
+        svg.rect((LABELS, y + 4.0), (length, 18.0), if *exact { "e" } else { "f" });
+        svg.text((LABELS + length + 5.0, y + 17.0), Anchor::Start, "t", &format!("{value:.2}"));
     }
-    svg.push_str("</svg>\n");
-    Ok(svg)
+    svg.finish()
 }
 
 #[cfg(test)]
@@ -82,10 +75,10 @@ mod tests {
             json!({ "name": "exact.per_s", "n": 4, "unit": "1/s", "value": 1000.0 }),
             json!({ "name": "something.else", "n": 4, "unit": "ms", "value": 7.0 }),
         ];
-        let svg = draw(&bars(&figures)).unwrap();
-        assert_eq!(svg.matches("height=\"18\"").count(), 2);
+        let svg = draw(&bars(&figures));
+        assert_eq!(svg.matches("height=\"18.0\"").count(), 2);
         // three and two decades above 0.01 ms
         assert!(svg.contains("width=\"225.0\"") && svg.contains("width=\"150.0\""));
-        assert_eq!(draw(&bars(&[])).unwrap().matches("height=\"18\"").count(), 0);
+        assert_eq!(draw(&bars(&[])).matches("height=\"18.0\"").count(), 0);
     }
 }

@@ -38,8 +38,8 @@ impl Timer {
     }
 }
 
-/// User and system time of this process.
-fn cpu_ms() -> Result<f64> {
+/// User and system time of this process, in milliseconds.
+pub fn cpu_ms() -> Result<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let (_, rest) = stat.rsplit_once(')').context("/proc/self/stat")?;
     let field = |index: usize| rest.split_whitespace().nth(index).and_then(|ticks| ticks.parse::<f64>().ok());
