@@ -26,7 +26,7 @@ use url::Url;
 /// Seconds between blocks.
 const BLOCK_TIME: f64 = 1.0;
 /// Host validators that attest headers: one of them may lie or be silent.
-const ATTESTERS: u16 = 4;
+pub const ATTESTERS: u16 = 4;
 /// How long a service may take until it is ready; the coprocessor loads half a gigabyte of keys.
 const READY_TIME: Duration = Duration::from_secs(120);
 

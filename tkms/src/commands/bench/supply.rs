@@ -4,22 +4,27 @@
 //! checked; what a node does with them does not depend on that.
 
 use super::chain::Bench;
-use crate::devnet::Layout;
+use crate::devnet::{ATTESTERS, Layout};
+use alloy::eips::BlockNumberOrTag;
 use alloy::providers::Provider as _;
 use alloy_primitives::{B256, Bytes, U256, keccak256};
 use anyhow::{Context as _, Result, ensure};
 use merkle_acl::compact::compress;
 use merkle_acl::range::MountainRange;
-use merkle_acl::{Fact, Grant, keys, leaf_hash};
+use merkle_acl::{Anchor, Fact, Grant, keys, leaf_hash};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
+use tkms_eth::proofs::{BlockHeader, header_by_number};
 use tkms_eth::{DigestSigner as _, LocalKey};
 use tkms_kms_node::policy::facts;
 use tkms_kms_node::request;
-use tkms_types::{FheType, Handle, HostChain, KeyId, PublicRequest};
+use tkms_types::typed_data::{HeaderAttestation, header_digest};
+use tkms_types::{FheType, Handle, HostChain, KeyId, MinFinality, PublicRequest};
+use tkms_wire::attestation::SignedHeader;
 use tkms_wire::evidence::Evidence;
+use tkms_wire::Hex;
 use tkms_wire::kms::{PublicAnswer, PublicDecryptRequest};
 use tkms_wire::material::{Format, Material, material_digest};
 use tkms_wire::request::Call;
@@ -66,13 +71,41 @@ impl Ask {
     }
 }
 
+/// What an attester says of a final block.
+fn sign(host: &HostChain, header: &BlockHeader, key: &LocalKey) -> Result<SignedHeader> {
+    let anchor = Anchor::from_header_rlp(&header.rlp)?;
+    let (class, depth) = MinFinality::Finalized.signed();
+    let statement = HeaderAttestation {
+        attesterSetId: host.attester_set_id(),
+        number: anchor.number(),
+        blockHash: anchor.hash(),
+        stateRoot: anchor.state_root(),
+        timestamp: anchor.timestamp(),
+        finality: class,
+        depth,
+    };
+    let signature = key.sign_digest(&header_digest(&statement, host))?;
+    Ok(SignedHeader {
+        number: anchor.number(),
+        hash: anchor.hash(),
+        state_root: anchor.state_root(),
+        timestamp: anchor.timestamp(),
+        set: host.attester_set_id(),
+        signer: key.address(),
+        class,
+        depth,
+        signature: Hex(signature.to_vec().into()),
+        header: Hex(header.rlp.clone()),
+    })
+}
+
 fn handle(host: &HostChain, value: u64) -> Handle {
     Handle::new(keccak256(value.to_be_bytes()), Handle::COMPUTED, host.chain_id, KIND)
 }
 
 impl Supply {
-    /// Grants the values and waits until attesters call the block final. Earlier grants of the chain are overwritten: nothing else
-    /// can be decrypted after this.
+    /// Grants the values, and attests the block with the attesters' keys. Earlier grants of the chain are overwritten, so nothing
+    /// else can be decrypted after this; and Anvil cannot prove the block that was the newest before, so the attesters are stuck.
     pub async fn grant(bench: &Bench<'_>, layout: &Layout, nodes: usize) -> Result<Self> {
         let host = bench.cluster.chains.first().context("no host chain")?.clone();
         let mut range = MountainRange::default();
@@ -85,8 +118,11 @@ impl Supply {
             provider.raw_request::<_, bool>("anvil_setStorageAt".into(), (acl, slot, word)).await?;
         }
         let mined = provider.get_block_number().await? + 2;
-        let signed = bench.attested(mined).await?;
+        super::chain::wait(|| async { Ok(provider.get_block_number().await? >= mined) }).await?;
         let rpc = tkms_eth::connect(&bench.deployment.host_rpc_url)?;
+        let header = header_by_number(&rpc, BlockNumberOrTag::Number(mined)).await?;
+        let keys = (1..=ATTESTERS).map(|number| layout.keys(nodes).join(format!("attester-{number}.key")));
+        let signed = keys.map(|key| sign(&host, &header, &LocalKey::read(&key)?)).collect::<Result<Vec<_>>>()?;
         let evidence = crate::evidence::with_slots(&rpc, &host, &signed, &slots.map(|(slot, _)| slot)).await?;
         let samples = layout.samples();
         std::fs::create_dir_all(&samples)?;
