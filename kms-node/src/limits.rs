@@ -62,6 +62,8 @@ pub const RATE_SOURCES: usize = 4096;
 pub const STORE_QUEUE: usize = 1024;
 /// Writes that share one commit.
 pub const STORE_BATCH: usize = 128;
+/// How long a commit waits for others to join it: one costs a node more than what it writes.
+pub const STORE_GATHER: Duration = Duration::from_micros(300);
 /// Journal records between two signatures over its head.
 pub const JOURNAL_HEAD: u64 = 1000;
 /// Bytes of a file of the key store.
@@ -106,6 +108,8 @@ pub const EXACT_TICK: Duration = Duration::from_millis(20);
 pub const EXACT_GATHER: Duration = Duration::from_millis(1);
 /// Bytes that wait for one peer; what comes up beyond them the peer has to ask for.
 pub const EXACT_BACKLOG: usize = 8 * 1024 * 1024;
+/// How long rows of ended ciphertexts are gathered. Nobody waits for them.
+pub const EXACT_ROWS: Duration = Duration::from_millis(5);
 /// From so many ciphertexts on their way on, votes and rows are gathered for [`EXACT_BUSY_GATHER`]: a signature, or a commit, for
 /// each of them costs more than the wait.
 pub const EXACT_BUSY: u32 = 16;

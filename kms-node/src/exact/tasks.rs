@@ -6,7 +6,7 @@ use super::{Exact, Inner, Table, Target};
 use crate::fetch::Wanted;
 use crate::limits::{
     BEFORE_PULLING, EXACT_BUSY, EXACT_BUSY_GATHER, EXACT_FINISHED, EXACT_GATHER, EXACT_PULL_ROUND, EXACT_PULLS,
-    EXACT_TICK, LATE_SHARES,
+    EXACT_ROWS, EXACT_TICK, LATE_SHARES,
 };
 use crate::store::StoredSession;
 use crate::transport::{PeerMessage, PeerState};
@@ -160,6 +160,7 @@ impl Inner {
 pub(super) async fn write(inner: Arc<Inner>) {
     loop {
         inner.rows.notified().await;
+        tokio::time::sleep(EXACT_ROWS).await;
         inner.gather_if_busy().await;
         let (ended, opened) = {
             let queues = &mut inner.lock().queues;
