@@ -65,7 +65,7 @@ bench: build ## criterion benches and the table of stages; figures go to target/
 	cargo bench --workspace
 	target/release/tkms bench --dir target/demo --port-base 19545
 
-bench-exact: build ## the same table with `exact` in force: thousands of values are made first, which takes minutes
+bench-exact: build ## the same table with `exact` in force: some three minutes
 	target/release/tkms bench --dir target/demo --port-base 19545 --decryption exact
 
 layers: ## fails if a pure crate depends on something it must not
