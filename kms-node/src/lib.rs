@@ -33,6 +33,7 @@ pub mod node;
 mod ops;
 mod peer;
 pub mod policy;
+mod recover;
 pub mod refusal;
 pub mod request;
 mod respond;

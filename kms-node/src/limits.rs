@@ -62,6 +62,8 @@ pub const RATE_SOURCES: usize = 4096;
 pub const STORE_QUEUE: usize = 1024;
 /// Writes that share one commit.
 pub const STORE_BATCH: usize = 128;
+/// How long a commit waits for others to join it: one costs a node more than what it writes.
+pub const STORE_GATHER: Duration = Duration::from_micros(300);
 /// Journal records between two signatures over its head.
 pub const JOURNAL_HEAD: u64 = 1000;
 /// Bytes of a file of the key store.
@@ -97,13 +99,33 @@ pub const EXACT_IN_FLIGHT: usize = 4096;
 /// Finished ciphertexts kept in memory for late shares.
 pub const EXACT_FINISHED: usize = 2048;
 /// Ciphertexts of one peer whose early messages are kept.
-pub const EXACT_EARLY: usize = 1024;
+pub const EXACT_EARLY: usize = EXACT_IN_FLIGHT;
 /// Parts of early messages kept of one peer for one ciphertext.
 pub const EXACT_EARLY_PARTS: usize = 64;
 /// How often clocks of ciphertexts under `exact` are looked at.
 pub const EXACT_TICK: Duration = Duration::from_millis(20);
 /// Messages that come up within this time share a frame.
 pub const EXACT_GATHER: Duration = Duration::from_millis(1);
+/// Bytes that wait for one peer; what comes up beyond them the peer has to ask for.
+pub const EXACT_BACKLOG: usize = 8 * 1024 * 1024;
+/// How long rows of ended ciphertexts are gathered. Nobody waits for them.
+pub const EXACT_ROWS: Duration = Duration::from_millis(5);
+/// From so many ciphertexts on their way on, votes and rows are gathered for [`EXACT_BUSY_GATHER`]: a signature, or a commit, for
+/// each of them costs more than the wait.
+pub const EXACT_BUSY: u32 = 16;
+/// See [`EXACT_BUSY`].
+pub const EXACT_BUSY_GATHER: Duration = Duration::from_millis(20);
+/// How often a ciphertext that waits for stock or votes looks for them by itself.
+pub const EXACT_LOOK: Duration = Duration::from_millis(100);
+/// What every ciphertext on its way adds to the time for which nothing is missed of the others: a node that has much to do is slow,
+/// and asking again makes it slower.
+pub const EXACT_SHARE: Duration = Duration::from_millis(2);
+/// Ciphertexts whose messages are asked for at once.
+pub const EXACT_PULLS: usize = 16;
+/// Ciphertexts that are asked for in one round of asking.
+pub const EXACT_PULL_ROUND: usize = 256;
+/// Ciphertexts of one peer without request that are looked into at once, every [`BEFORE_PULLING`] / 2.
+pub const EXACT_STRANGERS: usize = 4;
 /// How often the permission of a ciphertext that waits is looked at again.
 pub const PERMIT_CHECK: Duration = Duration::from_secs(1);
 /// How long an attempt without stock may take before it is given up.

@@ -4,7 +4,7 @@
 //! sent to all peers, answers are public or sealed.
 
 use crate::keystore::KeyState;
-use crate::limits::{STORE_BATCH, STORE_QUEUE};
+use crate::limits::{STORE_BATCH, STORE_GATHER, STORE_QUEUE};
 use redb::{
     Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition,
     WriteTransaction,
@@ -255,6 +255,7 @@ fn open_patiently(path: &Path) -> Result<Database, StoreError> {
 fn write_batches(db: &Database, mut queue: mpsc::Receiver<Work>) {
     while let Some(first) = queue.blocking_recv() {
         let mut batch = vec![first];
+        std::thread::sleep(STORE_GATHER);
         while batch.len() < STORE_BATCH {
             let Ok(next) = queue.try_recv() else { break };
             batch.push(next);

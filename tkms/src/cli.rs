@@ -96,6 +96,9 @@ pub struct DevnetArgs {
     /// Stop when standard input closes, for programs that start a devnet of their own
     #[arg(long)]
     pub until_stdin_closes: bool,
+    /// Nodes look into a directory on this machine for samples before they ask the coprocessor. Not an option: for measuring.
+    #[arg(skip)]
+    pub samples_at_nodes: bool,
 }
 
 /// What is measured.
@@ -104,14 +107,17 @@ pub struct DevnetArgs {
 Examples:
   tkms bench
   tkms bench --decryption exact
-  tkms bench --decryption exact --values 100000    so many that they last a minute: exact.sustained_per_s")]
+  tkms bench --decryption exact --nodes 13 --values 800 --sustained 0    what thirteen nodes take")]
 pub struct BenchArgs {
     /// The devnet
     #[command(flatten)]
     pub devnet: DevnetArgs,
-    /// With `exact` in force: values decrypted with 100 requests in flight; each takes 0.2 MB of disk
-    #[arg(long, default_value_t = 3200)]
+    /// With `exact` in force: values decrypted from full stock with 100 requests in flight; each takes 66 kB of disk meanwhile
+    #[arg(long, default_value_t = 8000, value_parser = clap::value_parser!(u32).range(16..=64_000))]
     pub values: u32,
+    /// With `exact` in force: seconds for which the same is measured with preprocessing beside it; 0: not at all
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=120))]
+    pub sustained: u32,
 }
 
 /// What is drawn.

@@ -54,8 +54,16 @@ pub(crate) async fn get(attester: &Url, path: &str) -> Result<SignedHeader> {
 /// # Errors
 /// If the endpoint does not know the block.
 pub async fn under(rpc: &Rpc, host: &HostChain, signed: &[SignedHeader], facts: &[Fact]) -> Result<Evidence> {
+    with_slots(rpc, host, signed, &slots_for(AclLayout::Range, facts)).await
+}
+
+/// The same for slots of the ACL.
+///
+/// # Errors
+/// If the endpoint does not know the block.
+pub async fn with_slots(rpc: &Rpc, host: &HostChain, signed: &[SignedHeader], slots: &[B256]) -> Result<Evidence> {
     let first = signed.first().context("no attestation")?;
-    let proof = state_proof(rpc, first.hash, host.contracts.acl, &slots_for(AclLayout::Range, facts)).await?;
+    let proof = state_proof(rpc, first.hash, host.contracts.acl, slots).await?;
     let executor = state_proof(rpc, first.hash, host.contracts.executor, &[]).await?;
     let accounts = [(host.contracts.acl, &proof.account), (host.contracts.executor, &executor.account)];
     let accounts = accounts.map(|(account, nodes)| (keccak256(account), nodes.as_slice()));

@@ -24,7 +24,7 @@ pub(super) const MAX_VOTES: usize = 512;
 /// Elements of the longest message: the masked squares of the bits of a euint256.
 const MAX_ELEMENTS: usize = 160;
 /// Bytes from which a frame is closed and the next one begun.
-const FRAME_BYTES: usize = 256 * 1024;
+pub(super) const FRAME_BYTES: usize = 256 * 1024;
 const ELEMENT: usize = Gr16::BYTES;
 
 const _: () = assert!(FRAME_BYTES + MAX_VOTES * 64 < limits::PEER_MESSAGE_BYTES);

@@ -9,6 +9,7 @@
 //! empty the queues, so that whatever came up meanwhile shares a frame, a signature, a commit.
 
 mod attempt;
+mod backlog;
 mod codec;
 mod early;
 mod session;
@@ -17,7 +18,7 @@ mod tasks;
 use crate::blames::Blames;
 use crate::clock::Clock;
 use crate::fetch::{Samples, Wanted};
-use crate::limits::{EXACT_IN_FLIGHT, SESSION_TIME};
+use crate::limits::{EXACT_IN_FLIGHT, EXACT_SHARE, SESSION_TIME};
 use crate::masks::MaskKeys;
 use crate::refusal::Refusal;
 use crate::rounds::CommitteeSeal;
@@ -32,6 +33,7 @@ use early::{Early, Heard};
 use prost::Message as _;
 use session::{Desk, Session};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tkms_mpc::exact::{ExactKey, MessageShares, Range, Reveal, ballot_digest};
@@ -113,6 +115,10 @@ struct Inner {
     parts: Parts,
     table: Mutex<Table>,
     slots: Semaphore,
+    /// Held while peers are asked for what they said.
+    pulling: Arc<Semaphore>,
+    /// Ciphertexts without outcome, as the clock last saw them.
+    on_their_way: AtomicU32,
     blames: Blames,
     votes: Notify,
     rows: Notify,
@@ -155,6 +161,8 @@ impl Exact {
             parts,
             table: Mutex::default(),
             slots: Semaphore::new(EXACT_IN_FLIGHT),
+            pulling: Arc::new(Semaphore::new(1)),
+            on_their_way: AtomicU32::new(0),
             blames: Blames::default(),
             votes: Notify::new(),
             rows: Notify::new(),
@@ -255,7 +263,8 @@ impl Inner {
     fn work<T>(&self, look: impl FnOnce(&Desk<'_>, &mut Table) -> T) -> Option<T> {
         let (stock, masks) = (self.parts.stock.get()?, self.parts.masks.in_force()?);
         let names = &self.parts.names;
-        let desk = Desk { names, key: &self.parts.key, prss: &masks.keys, stock, now: Instant::now() };
+        let desk =
+            Desk { names, key: &self.parts.key, prss: &masks.keys, stock, now: Instant::now(), load: self.load() };
         let mut table = self.lock();
         let outcome = look(&desk, &mut table);
         let queues = &mut table.queues;
@@ -275,6 +284,11 @@ impl Inner {
             }
         }
         Some(outcome)
+    }
+
+    /// What is on its way here makes everything slower by this: EXACT_IN_FLIGHT bounds it.
+    fn load(&self) -> Duration {
+        EXACT_SHARE * self.on_their_way.load(Ordering::Relaxed)
     }
 
     fn stored(&self, base: SessionId) -> Option<crate::store::StoredSession> {
@@ -317,8 +331,7 @@ impl Inner {
         let accepted = self.work(|desk, table| {
             let Table { sessions, early, queues, .. } = table;
             let fresh = !sessions.contains_key(&base);
-            let session =
-                sessions.entry(base).or_insert_with(|| Session::new(base, wanted.digest, wanted.kind, desk.now));
+            let session = sessions.entry(base).or_insert_with(|| Session::new(base, wanted.digest, wanted.kind, desk));
             if fresh {
                 ended.into_iter().for_each(|ended| session.restore(ended));
             }
@@ -362,15 +375,19 @@ impl Inner {
                 Part::Word(word) => heard.push((word.base, Heard::Word(word))),
                 Part::Ballot(ballot) if ballot.voter == names.me => {}
                 Part::Ballot(ballot) => {
+                    let bases: Vec<_> = ballot.votes.iter().map(|vote| names.session(vote.digest, 0)).collect();
+                    if !self.is_news(&ballot, &bases, message.session) {
+                        continue;
+                    }
                     if !self.parts.seal.verify(ballot.voter, &names.signed(&ballot.votes), &ballot.signature) {
                         tracing::warn!(culprit = %from, voter = %ballot.voter, "a ballot without its voter's signature");
                         crate::metrics::peer_refused(from);
                         continue;
                     }
-                    let vote = |vote: &Vote| {
-                        (names.session(vote.digest, 0), Heard::Vote(ballot.voter, Some(Arc::clone(&ballot)), *vote))
+                    let vote = |(vote, base): (&Vote, SessionId)| {
+                        (base, Heard::Vote(ballot.voter, Some(Arc::clone(&ballot)), *vote))
                     };
-                    heard.extend(ballot.votes.iter().map(vote));
+                    heard.extend(ballot.votes.iter().zip(bases).map(vote));
                 }
             }
         }
@@ -382,6 +399,16 @@ impl Inner {
                 }
             }
         });
+    }
+
+    /// Whether some vote of a ballot is not known yet. A voter's first vote counts, and a signature is dear. What was asked for is
+    /// looked at for the ciphertext it was asked for only.
+    fn is_news(&self, ballot: &Ballot, bases: &[SessionId], asked: SessionId) -> bool {
+        let table = self.lock();
+        ballot.votes.iter().zip(bases).any(|(vote, base)| match table.sessions.get(base) {
+            Some(session) => !session.has_vote(ballot.voter, vote.attempt),
+            None => asked == tasks::FRAME || asked == *base,
+        })
     }
 
     /// What we said of a ciphertext. Votes of before a restart are signed again: the same votes.

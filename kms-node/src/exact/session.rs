@@ -35,11 +35,18 @@ pub(super) struct Desk<'a> {
     pub prss: &'a PrssKeys,
     pub stock: &'a Stock,
     pub now: Instant,
+    /// What is on its way here makes everything slower by this.
+    pub load: Duration,
 }
 
 impl Desk<'_> {
     fn owner(&self) -> Owner {
         self.key.owner()
+    }
+
+    /// After so long something is wrong that takes `time` where nothing else is to be done.
+    fn patience(&self, time: Duration) -> Duration {
+        time + self.load
     }
 }
 
@@ -66,12 +73,15 @@ pub(super) struct Session {
     ask_at: Instant,
     fetch_at: Instant,
     pause: Duration,
+    /// When the clock has to look at it next.
+    wake: Instant,
     /// Since when nobody here waits for it.
     pub finished: Option<Instant>,
 }
 
 impl Session {
-    pub fn new(base: SessionId, digest: B256, kind: FheType, now: Instant) -> Self {
+    pub fn new(base: SessionId, digest: B256, kind: FheType, desk: &Desk<'_>) -> Self {
+        let (now, missed) = (desk.now, desk.now + desk.patience(BEFORE_PULLING));
         Self {
             base,
             digest,
@@ -84,10 +94,11 @@ impl Session {
             opened: watch::Sender::new(None),
             blamed: Vec::new(),
             waits: now,
-            pull_at: now + BEFORE_PULLING,
-            ask_at: now + BEFORE_PULLING,
+            pull_at: missed,
+            ask_at: missed,
             fetch_at: now,
             pause: BEFORE_PULLING,
+            wake: now,
             finished: None,
         }
     }
@@ -114,6 +125,8 @@ impl Session {
         };
         if since + wait <= now {
             self.shares.send_replace(Some((number, shares)));
+        } else {
+            self.wake = self.wake.min(since + wait);
         }
     }
 
@@ -178,6 +191,11 @@ impl Session {
         }
     }
 
+    /// Whether a party's vote on an attempt is known.
+    pub fn has_vote(&self, voter: PartyId, attempt: u32) -> bool {
+        self.attempts.get(&attempt).is_some_and(|attempt| attempt.votes.contains_key(&voter))
+    }
+
     /// A vote whose signature was checked.
     pub fn hear_vote(
         &mut self,
@@ -199,17 +217,30 @@ impl Session {
         let proposer = desk.names.proposer(self.base, number);
         if voter == desk.names.me {
             attempt.claimed = true;
-        } else if voter == proposer && !attempt.claimed {
-            attempt.claimed = true;
-            let claim = Claim::Of { proposer, batch: vote.batch, from: vote.from, to: vote.to };
-            queues.claims.push((self.base, number, claim));
+        } else if voter == proposer {
+            self.second(desk, number, queues);
         }
         self.advance(desk, number, queues);
     }
 
-    /// Our vote was not cast.
-    pub fn refused(&mut self, number: u32, error: &BindError) {
-        let retry = matches!(error, BindError::Empty(_) | BindError::Distrusted(_));
+    /// Our vote for what the proposer of an attempt proposed, if it is not cast yet.
+    fn second(&mut self, desk: &Desk<'_>, number: u32, queues: &mut Queues) {
+        let proposer = desk.names.proposer(self.base, number);
+        let Some(attempt) = self.attempts.get_mut(&number).filter(|attempt| !attempt.claimed) else { return };
+        let Some((range, _)) = attempt.votes.get(&proposer) else { return };
+        attempt.claimed = true;
+        let claim = Claim::Of { proposer, batch: range.batch.number, from: range.from, to: range.to };
+        queues.claims.push((self.base, number, claim));
+    }
+
+    /// Our vote was not cast. Where that may change it is asked for again by the clock: a batch may be in stock elsewhere before it
+    /// is here.
+    pub fn refused(&mut self, desk: &Desk<'_>, number: u32, error: &BindError) {
+        let retry = match error {
+            BindError::Empty(_) | BindError::Distrusted(_) => true,
+            BindError::NoBatch(batch) => desk.stock.expects(*batch),
+            BindError::Lane { .. } | BindError::Bound(_) => false,
+        };
         if let Some(attempt) = self.attempts.get_mut(&number)
             && retry
         {
@@ -269,17 +300,20 @@ impl Session {
 
     /// Begins an attempt as soon as its range is certified.
     fn advance(&mut self, desk: &Desk<'_>, number: u32, queues: &mut Queues) {
-        let id = self.id(desk.names, number);
-        let (Some(attempt), Some(list)) = (self.attempts.get_mut(&number), self.list.clone()) else { return };
-        if !attempt.is_idle() {
+        let quorum = desk.names.committee.threshold().quorum();
+        let ripe = |attempt: &Attempt| attempt.is_idle() && attempt.votes.len() >= quorum;
+        if !self.attempts.get(&number).is_some_and(ripe) {
             return;
         }
+        let id = self.id(desk.names, number);
+        let (Some(attempt), Some(list)) = (self.attempts.get_mut(&number), self.list.clone()) else { return };
         let Some(certificate) = attempt.certificate(desk.names.committee, id) else { return };
         crate::metrics::certificate();
         let items = match desk.stock.items(&certificate, desk.owner()) {
             Ok(items) => items,
-            // asked again when the peers have spoken
+            // asked again by the clock: when the peers have spoken, when the batch is there
             Err(TakeError::Distrusted(_)) => return,
+            Err(TakeError::NoBatch(batch)) if desk.stock.expects(batch) => return,
             Err(error) => {
                 tracing::warn!(session = %id, %error, "no part in this attempt");
                 attempt.lost = true;
@@ -330,7 +364,9 @@ impl Session {
         };
         queues.computed += 1;
         crate::metrics::on_demand("begun");
-        attempt.deadline = Some(desk.now + ON_DEMAND_TIME);
+        let deadline = desk.now + desk.patience(ON_DEMAND_TIME);
+        attempt.deadline = Some(deadline);
+        self.wake = self.wake.min(deadline);
         attempt.machine = Some(Machine::OnDemand(machine));
         let (bits, masked) = (std::mem::take(&mut attempt.bits), std::mem::take(&mut attempt.masked));
         self.demanded(desk, step, queues);

@@ -1,27 +1,35 @@
 //! What empties the queues of the table, and its clock.
 
+use super::backlog::Backlog;
 use super::codec::{self, MAX_VOTES, Part, Vote};
 use super::{Exact, Inner, Table, Target};
 use crate::fetch::Wanted;
-use crate::limits::{EXACT_FINISHED, EXACT_GATHER, EXACT_TICK, LATE_SHARES};
+use crate::limits::{
+    BEFORE_PULLING, EXACT_BUSY, EXACT_BUSY_GATHER, EXACT_FINISHED, EXACT_GATHER, EXACT_PULL_ROUND, EXACT_PULLS,
+    EXACT_ROWS, EXACT_TICK, LATE_SHARES,
+};
 use crate::store::StoredSession;
-use crate::transport::PeerMessage;
+use crate::transport::{PeerMessage, PeerState};
 use alloy_primitives::B256;
-use futures::future::join_all;
+use futures::future::{FutureExt as _, join_all};
+use futures::stream::{self, StreamExt as _};
 use prost::Message as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tkms_types::{PartyId, SessionId};
 use tkms_wire::material::Format;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Frames belong to no session of their own.
-const FRAME: SessionId = SessionId(B256::ZERO);
+pub(super) const FRAME: SessionId = SessionId(B256::ZERO);
 
 /// Casts votes: bound in the books, on disk, then signed and sent, as many at once as came up while the last ones were
 /// written.
 pub(super) async fn vote(inner: Arc<Inner>) {
     loop {
         inner.votes.notified().await;
+        inner.gather_if_busy().await;
         let claims = std::mem::take(&mut inner.lock().queues.claims);
         let Some(stock) = inner.parts.stock.get().filter(|_| !claims.is_empty()) else { continue };
         for claims in claims.chunks(MAX_VOTES) {
@@ -64,12 +72,19 @@ pub(super) async fn vote(inner: Arc<Inner>) {
 }
 
 impl Inner {
+    /// Lets more come up where there is much to do.
+    async fn gather_if_busy(&self) {
+        if self.on_their_way.load(Ordering::Relaxed) >= EXACT_BUSY {
+            tokio::time::sleep(EXACT_BUSY_GATHER).await;
+        }
+    }
+
     fn cast(&self, votes: Vec<Vote>, refused: Vec<(SessionId, u32, crate::stock::BindError)>) {
         let ballot = (!votes.is_empty()).then(|| Arc::new(self.ballot(votes)));
         self.work(|desk, Table { sessions, queues, .. }| {
             for (base, attempt, error) in refused {
                 if let Some(session) = sessions.get_mut(&base) {
-                    session.refused(attempt, &error);
+                    session.refused(desk, attempt, &error);
                 }
             }
             let Some(ballot) = ballot else { return };
@@ -91,8 +106,8 @@ impl Inner {
     pub(super) fn strangers(self: &Arc<Self>) -> Vec<(PartyId, SessionId)> {
         let (early, running) = {
             let mut table = self.lock();
-            let early = table.early.strangers(Instant::now());
             let now = Instant::now();
+            let early = table.early.strangers(now, BEFORE_PULLING + self.load());
             let lacking =
                 |(base, session): (&SessionId, &mut super::Session)| Some((session.lacks_request(now)?, *base));
             let running: Vec<_> = table.sessions.iter_mut().filter_map(lacking).collect();
@@ -128,14 +143,16 @@ impl Inner {
         }
     }
 
-    /// Asks every peer for what it said of a ciphertext.
-    async fn pull(self: Arc<Self>, base: SessionId) {
-        let pull = async |party| match self.parts.transport.pull_message(party, base).await {
+    /// Asks every peer for what it said of some ciphertexts. A few at a time, and by one task at a time: whoever is slow for the work
+    /// it has must not get more of it by being slow.
+    async fn pull(self: Arc<Self>, bases: Vec<SessionId>, _turn: OwnedSemaphorePermit) {
+        let pull = async |party, base| match self.parts.transport.pull_message(party, base).await {
             Ok(Some(message)) => self.deliver(party, &message),
             Ok(None) => {}
             Err(error) => tracing::debug!(session = %base, %error, "message not pulled"),
         };
-        join_all(self.peers().map(pull)).await;
+        let all = |base| join_all(self.peers().map(move |party| pull(party, base)));
+        stream::iter(bases).for_each_concurrent(EXACT_PULLS, |base| all(base).map(drop)).await;
     }
 }
 
@@ -143,6 +160,8 @@ impl Inner {
 pub(super) async fn write(inner: Arc<Inner>) {
     loop {
         inner.rows.notified().await;
+        tokio::time::sleep(EXACT_ROWS).await;
+        inner.gather_if_busy().await;
         let (ended, opened) = {
             let queues = &mut inner.lock().queues;
             (std::mem::take(&mut queues.ended), std::mem::take(&mut queues.opened))
@@ -166,24 +185,30 @@ pub(super) async fn write(inner: Arc<Inner>) {
     }
 }
 
-/// Frames to all peers, each with whatever came up since the last one.
+/// Frames to all peers, each with whatever came up since the peer took the last one.
 pub(super) async fn send(inner: Arc<Inner>) {
+    let mut backlog = Backlog::new(inner.peers());
     let mut last = Instant::now();
     loop {
-        inner.frames.notified().await;
+        let of_reached = |peer: &PeerState| peer.connected && backlog.waits_for(peer.party);
+        if backlog.is_empty() {
+            inner.frames.notified().await;
+        } else if !inner.parts.transport.peers().iter().any(of_reached) {
+            // for peers that are away something waits all the time
+            drop(tokio::time::timeout(EXACT_TICK, inner.frames.notified()).await);
+        }
         // a node that is not busy does not wait
         if last.elapsed() < EXACT_GATHER {
             tokio::time::sleep(EXACT_GATHER).await;
         }
         last = Instant::now();
         let parts = std::mem::take(&mut inner.lock().queues.send);
-        for body in codec::frames(&parts) {
-            for party in inner.peers() {
-                let message = PeerMessage { session: FRAME, body: body.clone() };
-                if let Err(error) = inner.parts.transport.send(party, message) {
-                    // Not lost: the peer will ask for it
-                    tracing::warn!(%error, "own messages not queued");
-                }
+        codec::frames(&parts).iter().for_each(|body| backlog.push(body));
+        for peer in inner.parts.transport.peers().into_iter().filter(|peer| peer.queued == 0) {
+            let Some(body) = backlog.next(peer.party) else { continue };
+            if let Err(error) = inner.parts.transport.send(peer.party, PeerMessage { session: FRAME, body }) {
+                // Not lost: the peer will ask for it
+                tracing::warn!(%error, "own messages not queued");
             }
         }
     }
@@ -194,13 +219,16 @@ pub(super) async fn tick(inner: Arc<Inner>) {
     loop {
         tokio::time::sleep(EXACT_TICK).await;
         let connected = inner.connected();
+        let turn = Arc::clone(&inner.pulling).try_acquire_owned().ok();
         let due = inner.work(|desk, Table { sessions, queues, .. }| {
             let mut pulls = Vec::new();
             let mut rejoin = Vec::new();
             let mut finished = Vec::new();
+            let mut on_their_way = 0;
             for (base, session) in sessions.iter_mut() {
                 session.tick(desk, &|party| connected.contains(&party), queues);
-                if session.wants_pull(desk.now) {
+                on_their_way += u32::from(!session.is_done());
+                if turn.is_some() && pulls.len() < EXACT_PULL_ROUND && session.wants_pull(desk) {
                     pulls.push(*base);
                 }
                 if session.lacks_list(desk) {
@@ -220,11 +248,12 @@ pub(super) async fn tick(inner: Arc<Inner>) {
             for (_, _, base) in finished.iter().take(gone) {
                 sessions.remove(base);
             }
+            inner.on_their_way.store(on_their_way, Ordering::Relaxed);
             (pulls, rejoin)
         });
         let Some((pulls, rejoin)) = due else { continue };
-        for base in pulls {
-            inner.parts.tasks.spawn(Arc::clone(&inner).pull(base));
+        if let Some(turn) = turn.filter(|_| !pulls.is_empty()) {
+            inner.parts.tasks.spawn(Arc::clone(&inner).pull(pulls, turn));
         }
         for target in rejoin {
             inner.parts.tasks.spawn(Arc::clone(&inner).rejoin(target));

@@ -1,11 +1,11 @@
 //! Checks 18 and 19: a quorum of coprocessors says which bytes a handle stands for.
 
 use super::Admitted;
+use crate::recover::recover;
 use crate::refusal::Refusal;
 use crate::request::Request;
 use alloy_primitives::B256;
 use std::collections::BTreeMap;
-use tkms_types::typed_data::recover;
 use tkms_types::{FheType, Handle, HostChain};
 use tkms_wire::material::{Format, Material, material_digest};
 

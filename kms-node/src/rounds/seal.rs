@@ -3,6 +3,7 @@
 //! 64 bytes as in ERC-2098: r, then s with the parity of the nonce's point in its top bit, which a low s leaves free. The
 //! signed hash is a tagged one (`tkms_mpc::statement`): no typed data has it.
 
+use crate::recover::recover_short;
 use alloy_primitives::{Address, Signature};
 use k256::ecdsa::SigningKey;
 use std::collections::BTreeMap;
@@ -33,9 +34,7 @@ impl Seal for CommitteeSeal {
     }
 
     fn verify(&self, party: PartyId, hash: &[u8; 32], signature: &[u8; SIGNATURE_BYTES]) -> bool {
-        let signature = Signature::from_erc2098(signature);
-        let signer = signature.recover_address_from_prehash(&hash.into());
-        signature.normalize_s().is_none() && signer.ok().is_some_and(|signer| self.signers.get(&party) == Some(&signer))
+        recover_short(hash, signature).is_some_and(|signer| self.signers.get(&party) == Some(&signer))
     }
 }
 

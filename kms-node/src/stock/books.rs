@@ -97,6 +97,11 @@ impl Books {
         self.batches.clear();
     }
 
+    /// Number of the newest batch in stock.
+    pub fn newest(&self) -> Option<u64> {
+        self.batches.keys().next_back().copied()
+    }
+
     fn lane(&self, items: u32, party: PartyId) -> Span<u32> {
         let n = self.committee.size() as u64;
         let edge = |index: usize| (u64::from(items) * index as u64 / n) as u32;

@@ -184,6 +184,12 @@ impl Stock {
         self.books().serves(items)
     }
 
+    /// Whether a batch that is not here may still come: the newest that others have.
+    #[must_use]
+    pub fn expects(&self, batch: u64) -> bool {
+        self.books().newest().is_none_or(|newest| batch > newest)
+    }
+
     /// Items that can be bound before some lane is used up, times the number of lanes.
     #[must_use]
     pub fn free(&self) -> u64 {

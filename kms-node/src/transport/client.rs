@@ -75,7 +75,7 @@ impl PeerClient {
         let bulk = Client::new(endpoint.connect_lazy()).max_encoding_message_size(FRAME_BYTES + FRAMING);
         let (queue, waiting) = mpsc::channel(PEER_QUEUE);
         let (frames, spoken) = mpsc::channel(FRAME_QUEUE);
-        let state = PeerState { party, connected: false, detail: "not called yet".to_owned() };
+        let state = PeerState { party, connected: false, detail: "not called yet".to_owned(), queued: 0 };
         let speaker = PeerSpeaker { party, client: bulk, frames: spoken, membership: Arc::clone(&membership) };
         let peer = Arc::new(Self { party, client, queue, frames, state: Mutex::new(state), membership });
         Ok((Arc::clone(&peer), PeerSender { peer, queue: waiting }, speaker))
@@ -110,7 +110,8 @@ impl PeerClient {
     }
 
     pub(super) fn state(&self) -> PeerState {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let known = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        PeerState { queued: PEER_QUEUE.saturating_sub(self.queue.capacity()), ..known }
     }
 
     /// Remembers how the last call went; says so once when that changes.
@@ -158,7 +159,7 @@ impl PeerClient {
         session: SessionId,
     ) -> Result<Option<kms::PublicDecryptRequest>, TransportError> {
         let request = SessionRequest { session: codec::bytes(session.0) };
-        let reply = self.client.clone().pull_request(request).await.map_err(|status| self.failed(&status))?;
+        let reply = self.client.clone().pull_request(request).await.map_err(|status| self.called(&status))?;
         match reply.into_inner().request {
             None => Ok(None),
             Some(pulled_request::Request::PublicRequest(request)) => Ok(Some(request)),
@@ -171,7 +172,7 @@ impl PeerClient {
 
     pub(super) async fn pull_message(&self, session: SessionId) -> Result<Option<PeerMessage>, TransportError> {
         let request = SessionRequest { session: codec::bytes(session.0) };
-        let reply = self.client.clone().pull_message(request).await.map_err(|status| self.failed(&status))?;
+        let reply = self.client.clone().pull_message(request).await.map_err(|status| self.called(&status))?;
         let Some(envelope) = reply.into_inner().envelope else { return Ok(None) };
         let wrong = |reason| TransportError::Answer { peer: self.party, reason };
         let message = self.membership.names.open(self.party, envelope).map_err(wrong)?;
@@ -275,7 +276,10 @@ impl PeerSender {
 
 /// One call with a message; the message, if the peer may still take it.
 async fn deliver(peer: Arc<PeerClient>, envelope: Envelope) -> Option<Envelope> {
-    let status = peer.client.clone().deliver(envelope.clone()).await.err()?;
+    let Err(status) = peer.client.clone().deliver(envelope.clone()).await else {
+        peer.note(Ok(()));
+        return None;
+    };
     match status.code() {
         // Refused for what it is: sending it again changes nothing
         Code::InvalidArgument | Code::PermissionDenied | Code::FailedPrecondition | Code::OutOfRange => {

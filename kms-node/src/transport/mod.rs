@@ -72,6 +72,8 @@ pub struct PeerState {
     pub connected: bool,
     /// Why not, in words.
     pub detail: String,
+    /// Messages that wait to be sent to it.
+    pub queued: usize,
 }
 
 /// Messages between the members of one committee.

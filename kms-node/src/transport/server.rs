@@ -41,6 +41,19 @@ impl PeerServer {
     async fn ask<T>(&self, from: PartyId, event: Event, answer: oneshot::Receiver<T>) -> Result<T, Status> {
         let full = |_| Status::resource_exhausted("too many messages are waiting");
         self.queue.try_send(Inbound { from, event }).map_err(full)?;
+        Self::answered(answer).await
+    }
+
+    /// The same for a message: its sender has a bounded number under way, so that it can wait for its turn. Told to come again it would
+    /// take us for broken.
+    async fn ask_in_turn<T>(&self, from: PartyId, event: Event, answer: oneshot::Receiver<T>) -> Result<T, Status> {
+        let sent = tokio::time::timeout(PEER_CALL, self.queue.send(Inbound { from, event })).await;
+        sent.map_err(|_| Status::deadline_exceeded("not served in time"))?
+            .map_err(|_| Status::unavailable("not served"))?;
+        Self::answered(answer).await
+    }
+
+    async fn answered<T>(answer: oneshot::Receiver<T>) -> Result<T, Status> {
         match tokio::time::timeout(PEER_CALL, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(Status::unavailable("not served")),
@@ -89,7 +102,7 @@ impl Peer for PeerServer {
         let opened = self.membership.names.open(caller, request.into_inner());
         let message = opened.map_err(|error| refused(caller, &error))?;
         let (answer, known) = oneshot::channel();
-        let known = self.ask(caller, Event::Message(message, answer), known).await?;
+        let known = self.ask_in_turn(caller, Event::Message(message, answer), known).await?;
         Ok(Response::new(DeliverReply { known }))
     }
 

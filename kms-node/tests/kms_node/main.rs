@@ -7,6 +7,7 @@ mod anvil;
 mod cluster;
 mod common;
 mod exact;
+mod exact_load;
 mod exact_users;
 mod facts;
 mod liars;

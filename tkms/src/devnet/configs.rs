@@ -8,13 +8,20 @@ use anyhow::{Context as _, Result};
 use tkms_eth::anvil::LOCAL_CHAIN_ID;
 use tkms_types::{Committee, PartyId};
 use toml::{Table, Value};
+use url::Url;
 use zeroize::Zeroizing;
 
 /// Writes them all.
-pub fn write(layout: &Layout, ports: Ports, committee: Committee, keys: &Keys, accounts: &[Account]) -> Result<()> {
+pub fn write(
+    layout: &Layout,
+    (ports, samples_at_nodes): (Ports, bool),
+    committee: Committee,
+    keys: &Keys,
+    accounts: &[Account],
+) -> Result<()> {
     let write = |name: &str, table: &Table| replace(&layout.config(name), toml::to_string_pretty(table)?.as_bytes());
     for party in committee.parties() {
-        write(&node_name(party), &node(layout, ports, keys, party))?;
+        write(&node_name(party), &node(layout, (ports, samples_at_nodes), keys, party)?)?;
     }
     write("coprocessor", &coprocessor(layout, ports, keys))?;
     for number in 1..=ATTESTERS {
@@ -36,17 +43,21 @@ fn local(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 
-fn node(layout: &Layout, ports: Ports, keys: &Keys, party: PartyId) -> Table {
-    let objects = local_url(ports.coprocessor(), "/v1/objects/").to_string();
-    Table::from_iter([
+fn node(layout: &Layout, (ports, samples_at_nodes): (Ports, bool), keys: &Keys, party: PartyId) -> Result<Table> {
+    let mut objects = vec![Value::from(local_url(ports.coprocessor(), "/v1/objects/").to_string())];
+    if samples_at_nodes {
+        let dir = Url::from_directory_path(layout.samples()).ok().context("a directory that is no URL")?;
+        objects.insert(0, dir.to_string().into());
+    }
+    Ok(Table::from_iter([
         ("party".into(), Value::Integer(party.number().into())),
         ("data_dir".into(), text(&layout.data(&node_name(party)))),
         ("passphrase_file".into(), text(&keys.passphrase)),
         ("api_listen".into(), local(ports.api(party)).into()),
         ("peer_listen".into(), local(ports.peer(party)).into()),
         ("ops_listen".into(), local(ports.ops(party)).into()),
-        ("objects".into(), Value::Array(vec![objects.into()])),
-    ])
+        ("objects".into(), Value::Array(objects)),
+    ]))
 }
 
 fn attester(layout: &Layout, ports: Ports, number: u16, key: &std::path::Path) -> Table {

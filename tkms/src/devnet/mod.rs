@@ -26,7 +26,7 @@ use url::Url;
 /// Seconds between blocks.
 const BLOCK_TIME: f64 = 1.0;
 /// Host validators that attest headers: one of them may lie or be silent.
-const ATTESTERS: u16 = 4;
+pub const ATTESTERS: u16 = 4;
 /// How long a service may take until it is ready; the coprocessor loads half a gigabyte of keys.
 const READY_TIME: Duration = Duration::from_secs(120);
 
@@ -82,7 +82,7 @@ impl Devnet {
         keys::deploy(&program, &layout, &keys, &anvil.endpoint_url(), args).await?;
         let cluster = Cluster::from_json(&std::fs::read_to_string(layout.cluster())?)?;
         let accounts = accounts(&anvil);
-        configs::write(&layout, ports, committee, &keys, &accounts)?;
+        configs::write(&layout, (ports, args.samples_at_nodes), committee, &keys, &accounts)?;
 
         let web = web::serve(&std::path::absolute(&args.root)?, &layout.deployment(), ports.web())?;
         let mut devnet = Self {

@@ -2,7 +2,7 @@
 
 use super::super::attempt::{Attempt, Machine};
 use super::{Desk, Queues, Session};
-use crate::limits::{AWAY_TIME, LONGEST_BACKOFF, PROPOSAL_TIME, STUCK_TIME};
+use crate::limits::{AWAY_TIME, EXACT_LOOK, LONGEST_BACKOFF, PROPOSAL_TIME, STUCK_TIME};
 use crate::stock::Claim;
 use std::time::Instant;
 use tkms_mpc::machine::Machine as _;
@@ -36,8 +36,12 @@ impl Session {
         lacks
     }
 
-    /// What the clock asks for: a proposal, the end of an attempt without stock, or its beginning by rule.
+    /// What the clock asks for, if it is time: a proposal, a vote, the end of an attempt without stock, or its beginning by rule.
     pub fn tick(&mut self, desk: &Desk<'_>, connected: &dyn Fn(PartyId) -> bool, queues: &mut Queues) {
+        if desk.now < self.wake {
+            return;
+        }
+        self.wake = desk.now + EXACT_LOOK;
         let late = self.attempts.get_mut(&0).filter(|attempt| attempt.deadline.is_some_and(|at| at <= desk.now));
         if let Some(attempt) = late {
             attempt.deadline = None;
@@ -46,8 +50,12 @@ impl Session {
                 self.demanded(desk, step, queues);
             }
         }
+        let done = self.is_done();
         for number in self.attempts.keys().copied().collect::<Vec<_>>() {
             self.advance(desk, number, queues);
+            if !done {
+                self.second(desk, number, queues);
+            }
         }
         self.settle(desk.now);
         if self.is_done() || self.has_ended() {
@@ -87,22 +95,25 @@ impl Session {
                 return;
             }
             due += if spoken {
-                STUCK_TIME
+                desk.patience(STUCK_TIME)
             } else if connected(proposer) {
-                PROPOSAL_TIME
+                desk.patience(PROPOSAL_TIME)
             } else {
                 AWAY_TIME
             };
+            if due > desk.now {
+                self.wake = self.wake.min(due);
+            }
         }
     }
 
     /// Whether it is time to ask the peers again.
-    pub fn wants_pull(&mut self, now: Instant) -> bool {
-        if self.is_done() || now < self.pull_at {
+    pub fn wants_pull(&mut self, desk: &Desk<'_>) -> bool {
+        if desk.now < self.pull_at || self.is_done() {
             return false;
         }
         self.pause = (self.pause * 2).min(LONGEST_BACKOFF);
-        self.pull_at = now + self.pause;
+        self.pull_at = desk.now + desk.patience(self.pause);
         true
     }
 }

@@ -45,8 +45,10 @@ alloy::sol! {
 
 /// A person with a probe on the devnet.
 pub struct Bench<'a> {
-    deployment: &'a Deployment,
-    cluster: Cluster,
+    /// What stands where.
+    pub deployment: &'a Deployment,
+    /// Who is in it.
+    pub cluster: Cluster,
     /// Pays.
     pub person: Person,
     /// Makes values.

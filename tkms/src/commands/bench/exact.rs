@@ -1,218 +1,229 @@
 //! What `exact` takes of the nodes alone. Values, permissions and samples are there before anything is timed; nodes still check
-//! every proof and signature, fetch the samples, and agree on a range of stock.
+//! every proof and signature, read and hash the samples, and agree on a range of stock.
 
-use super::chain::{Bench, DecryptionProbe, quorum, wait};
+use super::chain::Bench;
 use super::record::Figure;
+use super::supply::{Ask, Supply};
 use crate::cli::BenchArgs;
-use crate::devnet::Devnet;
-use alloy::network::TransactionBuilder as _;
-use alloy::providers::Provider as _;
-use alloy::rpc::types::TransactionRequest;
-use alloy::sol_types::SolEvent as _;
-use alloy_primitives::{Bytes, U256};
-use anyhow::{Context as _, Result, ensure};
+use crate::devnet::{Devnet, Layout};
+use anyhow::{Context as _, Result, bail, ensure};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tkms_types::{Handle, PublicRequest};
-use tkms_wire::coprocessor::MaterialReply;
-use tkms_wire::kms::{InfoRequest, PublicDecryptRequest};
-use tkms_wire::request::Call;
+use tkms_wire::kms::InfoRequest;
+use tkms_wire::kms::reply::Outcome;
 use tokio::task::JoinSet;
 
 /// Requests one after the other.
-const SEQUENTIAL: usize = 100;
+const SEQUENTIAL: u64 = 100;
 /// Requests at once.
 const IN_FLIGHT: usize = 100;
 /// Values of a request when many are asked for: half of what one may have, 1024 bits.
-const PER_REQUEST: usize = 16;
+const PER_REQUEST: u64 = 16;
 /// Items of stock that one euint64 takes.
 const ITEMS: f64 = 16.0;
 const CALLBACKS: usize = 7;
-/// Transactions sent before the first of them is waited for.
-const AT_ONCE: usize = 100;
-/// Values of one transaction that makes them public.
-const PUBLISHED: usize = 50;
-/// Gas of a transaction that makes a value, and of one that makes values public. Not estimated: what a grant costs depends on those
-/// that are mined before it.
-const MAKE_GAS: u64 = 1_000_000;
-const PUBLISH_GAS: u64 = 8_000_000;
+/// Requests whose samples are written ahead of those in flight.
+const AHEAD: usize = 50;
 /// How long the nodes may take to fill their stock.
-const STOCK_TIME: Duration = Duration::from_secs(240);
-/// From here on a run with preprocessing beside it is called sustained.
-const SUSTAINED: Duration = Duration::from_secs(60);
+const STOCK_TIME: Duration = Duration::from_secs(120);
+/// How long all nodes may take for one request.
+const ANSWER_TIME: Duration = Duration::from_secs(45);
+/// Windows for which a rate is told.
+const WINDOW: f64 = 10.0;
 /// Clock ticks of /proc in a second, on every Linux in use.
 const TICKS: f64 = 100.0;
 
 /// Measures everything but the stages.
 pub async fn measure(devnet: &Devnet, args: &BenchArgs) -> Result<Vec<Figure>> {
+    let start = Instant::now();
+    let tell = |what: &str| println!("  {:6.1} s  {what}", start.elapsed().as_secs_f64());
     let bench = Bench::new(devnet, &args.devnet).await?;
-    let nodes = Processes::of(devnet);
+    tell("requests to callbacks, on the chain");
     let mut callback = Vec::new();
     for _ in 0..CALLBACKS {
         callback.push(bench.callback().await?);
     }
-    let random = |_| bench.probe.makeRandomUint64(0).into_transaction_request();
-    let single = bench.prepare((0..SEQUENTIAL).map(random).collect(), 1).await?;
-    let trivial = |number| bench.probe.makeUint64(number).into_transaction_request();
-    // from a number on: nodes know the ciphertexts of equal trivial values as one
-    let many = bench
-        .prepare((0..u64::from(args.values)).map(|number| trivial((1 << 40) + number)).collect(), PER_REQUEST)
-        .await?;
+    tell("values: grants, proofs, attestations");
+    let layout = Layout::new(&std::path::absolute(&args.devnet.dir)?);
+    let supply = Arc::new(Supply::grant(&bench, &layout, bench.nodes.len()).await?);
+    let load = Load { bench: &bench, supply, nodes: Processes::of(devnet) };
+    let asks = load.asks(0, SEQUENTIAL + 1, 1).await?;
+    load.store(&asks).await?;
+    let mut figures = vec![Figure { name: "exact.e2e.callback_s", unit: "s", samples: callback }];
+    tell("stock");
     let made = bench.full_stock().await?;
-    let background = nodes.background_ms()?;
-
-    let (cpu, mut walls) = (nodes.cpu_ms()?, Vec::new());
-    for call in &single {
-        walls.push(bench.asked(call).await?.as_secs_f64() * 1e3);
-    }
-    let online = (nodes.cpu_ms()? - cpu) / SEQUENTIAL as f64;
+    tell(&format!("{SEQUENTIAL} requests one after the other"));
     // callbacks were decrypted from the same stock
-    let made = made as f64 + CALLBACKS as f64 * ITEMS;
-    let total = online + background / made * ITEMS;
+    figures.extend(load.sequence(&asks, made as f64 + CALLBACKS as f64 * ITEMS).await?);
 
-    let took = bench.in_flight(many).await?;
-    let rate = f64::from(args.values) / took.as_secs_f64();
-    let one = |name, unit, value| Figure { name, unit, samples: vec![value] };
-    let mut figures = vec![
-        Figure { name: "exact.e2e.callback_s", unit: "s", samples: callback },
-        Figure { name: "exact.wall_ms", unit: "ms", samples: walls },
-        one("exact.online_cpu_ms", "ms", online),
-        one("exact.total_cpu_ms", "ms", total),
-    ];
-    if took < SUSTAINED {
-        println!(
-            "  {} values took {:.1} s: too few for a sustained rate, see --values",
-            args.values,
-            took.as_secs_f64()
-        );
-        figures.push(one("exact.per_s", "1/s", rate));
-    } else {
-        figures.push(one("exact.sustained_per_s", "1/s", rate));
+    let values = u64::from(args.values);
+    tell(&format!("{values} values are prepared"));
+    let first = SEQUENTIAL + 1;
+    let asks = load.asks(first, values, PER_REQUEST).await?;
+    load.store(&asks).await?;
+    bench.full_stock().await?;
+    tell(&format!("{values} values, {IN_FLIGHT} requests in flight"));
+    let burst = load.in_flight(asks, None).await?;
+    let one = |name, value| Figure { name, unit: "1/s", samples: vec![value] };
+    figures.push(one("exact.per_s", burst.per_s()));
+    let time = f64::from(args.sustained);
+    if args.sustained > 0 {
+        let wanted = (burst.per_s() * time * 1.3) as u64;
+        tell(&format!("{:.0} values a second; {wanted} values are prepared", burst.per_s()));
+        let asks = load.asks(first + values, wanted, PER_REQUEST).await?;
+        bench.full_stock().await?;
+        tell(&format!("{time} s, {IN_FLIGHT} requests in flight, preprocessing beside them"));
+        let run = load.in_flight(asks, Some(Duration::from_secs(args.sustained.into()))).await?;
+        ensure!(run.took >= time, "only {:.1} s: the values were too few", run.took);
+        run.tell();
+        figures.push(one("exact.sustained_per_s", run.per_s()));
     }
+    tell("done");
     Ok(figures)
 }
 
 impl Bench<'_> {
-    /// Sends transactions that make one value each, makes the values public, waits for block and samples, and gives requests
-    /// with all that nodes want to see.
-    async fn prepare(
-        &self,
-        transactions: Vec<TransactionRequest>,
-        per_request: usize,
-    ) -> Result<Vec<Arc<PublicDecryptRequest>>> {
-        let mut values = Vec::with_capacity(transactions.len());
-        for some in transactions.chunks(AT_ONCE) {
-            for receipt in self.send_all(some, MAKE_GAS).await? {
-                let made = receipt.logs().iter().find_map(|log| DecryptionProbe::Made::decode_log(&log.inner).ok());
-                let made = made.context("the probe made nothing")?;
-                values.push((made.index, Handle(made.handle)));
-            }
-        }
-        let publish = |some: &[(U256, Handle)]| {
-            let indices = some.iter().map(|(index, _)| *index).collect();
-            self.probe.publish(indices).into_transaction_request()
-        };
-        let publications: Vec<_> = values.chunks(PUBLISHED).map(publish).collect();
-        for some in publications.chunks(AT_ONCE) {
-            self.send_all(some, PUBLISH_GAS).await?;
-        }
-        let mined = self.person.provider.get_block_number().await?;
-        let signed = self.attested(mined).await?;
-        let mut calls = Vec::new();
-        for some in values.chunks(per_request) {
-            let handles: Vec<Handle> = some.iter().map(|(_, handle)| *handle).collect();
-            let mut materials = Vec::new();
-            for handle in &handles {
-                let ready =
-                    || async { Ok(matches!(self.material(*handle, false).await?, MaterialReply::Ready { .. })) };
-                wait(ready).await?;
-                materials.push(self.ready_material(*handle).await?);
-            }
-            let evidence = Some(self.evidence(&handles, &signed).await?);
-            let request = PublicRequest { handles, extra_data: Bytes::new() };
-            let (finality, label) = (None, String::new());
-            let call = Call { request, materials, evidence, finality, wait: STOCK_TIME, label };
-            calls.push(Arc::new((&call).into()));
-        }
-        Ok(calls)
-    }
-
-    async fn send_all(
-        &self,
-        transactions: &[TransactionRequest],
-        gas: u64,
-    ) -> Result<Vec<alloy::rpc::types::TransactionReceipt>> {
-        let mut pending = Vec::new();
-        for transaction in transactions {
-            let transaction = transaction.clone().with_gas_limit(gas);
-            pending.push(self.person.provider.send_transaction(transaction).await?);
-        }
-        let mut receipts = Vec::new();
-        for transaction in pending {
-            let receipt = transaction.get_receipt().await?;
-            ensure!(receipt.status(), "transaction {} was reverted", receipt.transaction_hash);
-            receipts.push(receipt);
-        }
-        Ok(receipts)
-    }
-
     /// Waits until every node has the stock it wants; the least of them.
     async fn full_stock(&self) -> Result<u64> {
         let start = Instant::now();
         loop {
-            let (mut least, mut full) = (u64::MAX, true);
-            for mut node in self.nodes.iter().cloned() {
+            let (mut least, mut lacking) = (u64::MAX, Vec::new());
+            for (number, mut node) in (1..).zip(self.nodes.iter().cloned()) {
                 for level in node.info(InfoRequest {}).await?.into_inner().stock {
                     least = least.min(level.items);
-                    full &= level.items >= level.target;
+                    if level.items < level.target {
+                        lacking.push(format!("node {number} has {} of {} items", level.items, level.target));
+                    }
                 }
             }
-            if full && least != u64::MAX {
+            if lacking.is_empty() && least != u64::MAX {
                 return Ok(least);
             }
-            ensure!(start.elapsed() < STOCK_TIME, "the stock is not full after {STOCK_TIME:?}");
+            ensure!(start.elapsed() < STOCK_TIME, "after {STOCK_TIME:?} {}", lacking.join(", "));
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
+}
 
-    /// Asks all nodes; until a quorum has answered. Comes back when all have.
-    async fn asked(&self, call: &Arc<PublicDecryptRequest>) -> Result<Duration> {
-        let mut asked = JoinSet::new();
-        let start = Instant::now();
-        for mut node in self.nodes.iter().cloned() {
-            let message = PublicDecryptRequest::clone(call);
-            asked.spawn(async move { node.public_decrypt(tonic::Request::new(message)).await });
-        }
-        quorum(&mut asked, self.nodes.len()).await?;
-        let elapsed = start.elapsed();
-        while let Some(reply) = asked.join_next().await {
-            reply??;
-        }
-        Ok(elapsed)
+/// Requests on their way to all nodes.
+struct Load<'a> {
+    bench: &'a Bench<'a>,
+    supply: Arc<Supply>,
+    nodes: Processes,
+}
+
+/// When requests of a run were answered, and how many values they had.
+struct Run {
+    done: Vec<(f64, u64)>,
+    took: f64,
+}
+
+impl Run {
+    fn per_s(&self) -> f64 {
+        self.done.iter().map(|(_, values)| *values as f64).sum::<f64>() / self.took
     }
 
-    /// All requests, so many at once.
-    async fn in_flight(&self, calls: Vec<Arc<PublicDecryptRequest>>) -> Result<Duration> {
+    /// The slowest and the fastest stretch.
+    fn tell(&self) {
+        let rates = (0..(self.took / WINDOW) as usize).map(|window| {
+            let within = |(at, _): &&(f64, u64)| (at / WINDOW) as usize == window;
+            self.done.iter().filter(within).map(|(_, values)| *values as f64).sum::<f64>() / WINDOW
+        });
+        let rates: Vec<_> = rates.collect();
+        let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = rates.iter().copied().fold(0.0, f64::max);
+        println!("  {:.1} s; in {WINDOW} s each {least:.0} to {most:.0} values a second", self.took);
+    }
+}
+
+impl Load<'_> {
+    /// Requests for `count` values from `first` on.
+    async fn asks(&self, first: u64, count: u64, per_request: u64) -> Result<Vec<Arc<Ask>>> {
+        let supply = Arc::clone(&self.supply);
+        let made = tokio::task::spawn_blocking(move || supply.asks(first..first + count, per_request));
+        Ok(made.await??.into_iter().map(Arc::new).collect())
+    }
+
+    /// Writes the samples of requests.
+    async fn store(&self, asks: &[Arc<Ask>]) -> Result<()> {
+        let written = stream::iter(asks).map(|ask| self.written(Arc::clone(ask)));
+        written.buffer_unordered(AHEAD).try_for_each(|_| std::future::ready(Ok(()))).await
+    }
+
+    async fn written(&self, ask: Arc<Ask>) -> Result<Arc<Ask>> {
+        let supply = Arc::clone(&self.supply);
+        tokio::task::spawn_blocking(move || supply.store(&ask).map(|()| ask)).await?
+    }
+
+    async fn removed(&self, ask: Arc<Ask>) -> Result<()> {
+        let supply = Arc::clone(&self.supply);
+        tokio::task::spawn_blocking(move || supply.remove(&ask)).await?
+    }
+
+    /// Asks all nodes: the time until a quorum has answered. Comes back when all have, with the right values.
+    async fn asked(&self, ask: &Arc<Ask>) -> Result<Duration> {
+        let mut asked = JoinSet::new();
         let start = Instant::now();
-        let mut running = JoinSet::new();
-        for call in calls {
-            if running.len() == IN_FLIGHT {
-                running.join_next().await.context("nothing runs")???;
-            }
-            let nodes = self.nodes.clone();
-            running.spawn(async move {
-                let mut asked = JoinSet::new();
-                for mut node in nodes.iter().cloned() {
-                    let message = PublicDecryptRequest::clone(&call);
-                    asked.spawn(async move { node.public_decrypt(tonic::Request::new(message)).await });
+        for (number, mut node) in (1..).zip(self.bench.nodes.iter().cloned()) {
+            let ask = Arc::clone(ask);
+            asked.spawn(async move {
+                let reply = node.public_decrypt(tonic::Request::new(ask.call.clone())).await;
+                let reply = reply.with_context(|| format!("node {number}"))?.into_inner();
+                match reply.outcome {
+                    Some(Outcome::PublicAnswer(answer)) => ask.check(&answer).with_context(|| format!("node {number}")),
+                    other => bail!("node {number} does not answer: {other:?}"),
                 }
-                quorum(&mut asked, nodes.len()).await
             });
         }
-        while let Some(done) = running.join_next().await {
-            done??;
+        let (nodes, mut quorum) = (self.bench.nodes.len(), Duration::ZERO);
+        for answers in 1..=nodes {
+            let answered = tokio::time::timeout(ANSWER_TIME.saturating_sub(start.elapsed()), asked.join_next()).await;
+            let answered = answered.map_err(|_| anyhow::anyhow!("{} nodes say nothing", nodes + 1 - answers))?;
+            answered.context("too few nodes")???;
+            if answers == 2 * (nodes - 1) / 3 + 1 {
+                quorum = start.elapsed();
+            }
         }
-        Ok(start.elapsed())
+        Ok(quorum)
+    }
+
+    /// One request after the other: wall, and CPU without and with its part of preprocessing.
+    async fn sequence(&self, asks: &[Arc<Ask>], made: f64) -> Result<[Figure; 3]> {
+        let background = self.nodes.background_ms()?;
+        // the block is new to the nodes: the first request brings it
+        let (warm, asks) = asks.split_first().context("no request")?;
+        self.asked(warm).await?;
+        let (cpu, mut walls) = (self.nodes.cpu_ms()?, Vec::new());
+        for ask in asks {
+            walls.push(self.asked(ask).await?.as_secs_f64() * 1e3);
+        }
+        let online = (self.nodes.cpu_ms()? - cpu) / asks.len() as f64;
+        let one = |name, value| Figure { name, unit: "ms", samples: vec![value] };
+        Ok([
+            Figure { name: "exact.wall_ms", unit: "ms", samples: walls },
+            one("exact.online_cpu_ms", online),
+            one("exact.total_cpu_ms", online + background / made * ITEMS),
+        ])
+    }
+
+    /// Many at once: all of them, their samples written before; or for some time, with samples written ahead and removed behind.
+    async fn in_flight(&self, asks: Vec<Arc<Ask>>, time: Option<Duration>) -> Result<Run> {
+        let start = Instant::now();
+        let going = |_: &Arc<Ask>| std::future::ready(time.is_none_or(|time| start.elapsed() < time));
+        let written = stream::iter(asks)
+            .take_while(going)
+            .map(|ask| async move { if time.is_some() { self.written(ask).await } else { Ok(ask) } });
+        let answered = written.buffered(AHEAD).map(|ask| async move {
+            let ask = ask?;
+            self.asked(&ask).await?;
+            let (at, values) = (start.elapsed().as_secs_f64(), ask.values());
+            self.removed(ask).await?;
+            Ok::<_, anyhow::Error>((at, values))
+        });
+        let done: Vec<_> = answered.buffer_unordered(IN_FLIGHT).try_collect().await?;
+        let took = done.iter().map(|(at, _)| *at).fold(0.0, f64::max);
+        Ok(Run { done, took })
     }
 }
 

@@ -5,10 +5,11 @@ mod exact;
 mod plot;
 mod record;
 mod stages;
+mod supply;
 mod svg;
 pub mod sweep;
 
-use crate::cli::{BenchArgs, Decryption};
+use crate::cli::{BenchArgs, Decryption, DevnetArgs};
 use crate::devnet::{Devnet, Layout};
 use anyhow::{Context as _, Result};
 use record::{Figure, record};
@@ -23,7 +24,7 @@ const TARGET: &str = "target";
 pub async fn run(bench: &BenchArgs) -> Result<()> {
     let args = &bench.devnet;
     let (target, exact) = (args.root.join(TARGET), args.decryption == Decryption::Exact);
-    let devnet = super::devnet::start(args).await?;
+    let devnet = super::devnet::start(&DevnetArgs { samples_at_nodes: exact, ..args.clone() }).await?;
     println!("\nOn the devnet: {} nodes, 1 s blocks, final two blocks later\n", args.nodes);
     let measured = if exact { exact::measure(&devnet, bench).await } else { chain::measure(&devnet, args).await };
     let memory = memory(&devnet, exact);
