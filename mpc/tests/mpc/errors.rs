@@ -239,6 +239,7 @@ const fn of_evidence(evidence: Evidence) -> (usize, &'static str) {
         Evidence::Split => (8, "broadcast"),
         Evidence::NotFromKeys => (9, "preprocessing"),
         Evidence::BadDealing => (10, "vss"),
+        Evidence::PassedOn { .. } => (11, "evidence"),
     }
 }
 
@@ -256,6 +257,7 @@ fn a_fault_names_culprit_step_and_evidence() {
         (Evidence::Split, "Split"),
         (Evidence::NotFromKeys, "NotFromKeys"),
         (Evidence::BadDealing, "BadDealing"),
+        (Evidence::PassedOn { round: 2 }, "PassedOn { round: 2 }"),
     ];
     for (place, (evidence, says)) in every.into_iter().enumerate() {
         assert_eq!(of_evidence(evidence).0, place);
