@@ -6,7 +6,7 @@ use crate::decryptor::Decryptor;
 use crate::exhibits::Exhibits;
 use crate::keystore::{Keystore, MaskNames, NodeIdentity};
 use crate::masks::MaskKeys;
-use crate::rounds::{CommitteeSeal, Counters, Driver, Hub};
+use crate::rounds::{CommitteeSeal, Driver, Hub, Notary};
 use crate::setup::{Setup, SetupError};
 use crate::stock::{Ledger, Preprocessing, PreprocessingError, Preprocessor, Status, Stock};
 use crate::store::{Store, StoreError};
@@ -15,7 +15,7 @@ use crate::transport::Transport;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use tkms_types::{Cluster, PartyId};
+use tkms_types::Cluster;
 use tokio::runtime::Handle;
 
 /// The thread yields to everything else on the machine.
@@ -31,6 +31,13 @@ pub(crate) struct Parts {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) masks: MaskKeys,
     pub(crate) plan: Preprocessing,
+}
+
+impl Parts {
+    /// Our key among those of the committee.
+    fn seal(&self) -> CommitteeSeal {
+        CommitteeSeal::new(self.identity.signing_key().clone(), &self.cluster)
+    }
 }
 
 /// Background work under way.
@@ -49,8 +56,9 @@ impl Background {
     pub(crate) async fn open(parts: Parts) -> Result<Arc<Self>, StoreError> {
         let MaskNames { context, epoch, committee, party } = parts.names;
         let ledger = Ledger::open(parts.store.clone(), context, epoch).await?;
-        let hub = Hub::new(party, committee, ledger.seen(committee)?);
-        hub.tell(|own| own.own = ledger.own());
+        let notary = Notary::new((context, epoch), parts.seal());
+        let hub = Hub::new(party, committee, notary, ledger.seen(committee)?);
+        hub.count(ledger.own());
         let (masks, plan) = (parts.masks.clone(), parts.plan);
         Ok(Arc::new(Self { hub, masks, status: Status::default(), stock: Arc::default(), plan, parts, ledger }))
     }
@@ -60,16 +68,11 @@ impl Background {
         let me = self.hub.me();
         for peer in self.hub.committee().parties().filter(|party| *party != me) {
             let (hub, transport) = (Arc::clone(&self.hub), Arc::clone(&self.parts.transport));
-            tasks.spawn(hub.keep_in_touch(transport, peer, self.ledger.clone()));
+            tasks.spawn(hub.keep_in_touch(transport, peer));
         }
+        tasks.spawn(Arc::clone(&self.hub).keep_marks(self.ledger.clone()));
         let (this, runtime) = (Arc::clone(self), Handle::current());
         std::thread::Builder::new().name("background".to_owned()).spawn(move || this.work(sessions, runtime))
-    }
-
-    /// A peer's counters have grown.
-    pub(crate) fn saw(&self, peer: PartyId, counters: Counters, tasks: &Tasks) {
-        let ledger = self.ledger.clone();
-        tasks.spawn(async move { ledger.saw_or_log(peer, counters).await });
     }
 
     fn work(&self, sessions: Decryptor, runtime: Handle) {
@@ -79,7 +82,7 @@ impl Background {
         let driver = Arc::new(Driver {
             hub: Arc::clone(&self.hub),
             transport: Arc::clone(&self.parts.transport),
-            seal: CommitteeSeal::new(self.parts.identity.signing_key().clone(), &self.parts.cluster),
+            seal: self.parts.seal(),
             round_time: self.plan.round_time(),
             sent: AtomicU64::new(0),
         });

@@ -86,12 +86,18 @@ pub const FRAME_TIME: Duration = Duration::from_secs(60);
 pub const STAND_IDLE: Duration = Duration::from_secs(2);
 /// The same for a peer that did not answer.
 pub const STAND_RETRY: Duration = Duration::from_millis(500);
+/// How long counters may have grown before the peers hear it: one signature for whatever was counted meanwhile.
+pub const MARK_TIME: Duration = Duration::from_millis(100);
+/// Signatures under counters that one peer makes us check in a second.
+pub const MARKS_PER_SECOND: u32 = 32;
 /// How long 2t + 1 nodes may take to say that they begin; then the number is given up.
 pub const GO_TIME: Duration = Duration::from_secs(5);
 /// How far one peer's word lifts a number.
 pub const MAX_LIFT: u64 = 1 << 20;
 /// How often it does, until a run ends well.
 pub const MAX_LIFTS: u32 = 16;
+/// Times the target that is kept in stock at most. More than twice the target are what parties leave that never propose.
+pub const MOST_STOCK: u64 = 64;
 /// How long a batch waits for decryptions that are being computed.
 pub const DECRYPTION_PAUSE: Duration = Duration::from_secs(2);
 /// Ciphertexts being decrypted by `exact` at once; further ones wait in order of acceptance.

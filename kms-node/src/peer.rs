@@ -65,9 +65,7 @@ impl PeerDesk {
                 Event::Frame(frame, answer) => drop(answer.send(self.background.hub().deliver(from, frame))),
                 Event::Meets(stand, answer) => {
                     drop(answer.send(self.background.hub().stand_for(from)));
-                    if let Some(counters) = self.background.hub().note(from, stand) {
-                        self.background.saw(from, counters, &self.tasks);
-                    }
+                    self.background.hub().note(from, stand);
                 }
                 Event::WantsMaskKeys(setup, answer) => {
                     let held = self.background.masks().of(setup);

@@ -180,6 +180,11 @@ pub enum Evidence {
         /// The round.
         round: u32,
     },
+    /// It passed on as another's what that party did not sign.
+    PassedOn {
+        /// The round.
+        round: u32,
+    },
     /// A broadcast that reached us and not all, or others with another value.
     Split,
     /// What it sent or showed is not what its keys of the batch make.

@@ -16,7 +16,7 @@ mod stock;
 
 pub use agree::{Rejection, Standing};
 pub use convict::convicted;
-pub use mark::{Mark, RolledBack};
+pub use mark::{Counters, Mark};
 pub use products::{masked_factors, products};
 pub use recipe::{BitShares, Bits, Recipe, TripleShares, Triples};
 pub use stock::{Item, MAX_MASK_BITS, MaskItem, Piece, TripleItem};

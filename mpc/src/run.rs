@@ -33,6 +33,10 @@ const PASSED_ON: usize = 32 + SIGNATURE_BYTES;
 /// dealer publishes about t parties.
 pub const MAX_KEPT: usize = 64 << 10;
 
+/// Frames of one party in one round that are looked at; an honest one sends one, and a second one shows a liar. So nobody
+/// makes us check signatures without end.
+pub const LOOKED_AT: u8 = 4;
+
 /// Bytes of the longest frame of a run.
 #[must_use]
 pub fn longest_frame(terms: &Terms) -> usize {
@@ -48,6 +52,8 @@ pub struct Run<P: Rounds, S> {
     seal: S,
     /// What parties said in public, by round and party.
     heard: BTreeMap<(u32, PartyId), Statement>,
+    /// How many frames each party sent in rounds that are not over.
+    frames: BTreeMap<(u32, PartyId), u8>,
     /// Parties against whom there is evidence: the first piece is enough, and there are at most n.
     convicted: Vec<PartyId>,
     evidence: Vec<SignedEvidence>,
@@ -85,6 +91,7 @@ where
             me,
             seal,
             heard: BTreeMap::new(),
+            frames: BTreeMap::new(),
             convicted: Vec::new(),
             evidence: Vec::new(),
             values: Vec::new(),
@@ -155,17 +162,29 @@ where
             let step = self.machine.blame(from, Evidence::Unreadable { round: None });
             return self.encode(step);
         };
-        if !self.machine.is_timely(frame.round) {
+        if !self.machine.is_timely(frame.round) || !self.looks_at(from, frame.round) {
             return Step::nothing();
         }
-        for (party, statement) in &frame.passed_on {
-            self.compare(frame.round - 1, *party, statement);
-        }
-        let step = match self.open(from, &frame) {
+        let step = match self.check_passed_on(&frame).and_then(|()| self.open(from, &frame)) {
             Ok(msg) => self.machine.receive(from, InRound { round: frame.round, msg }),
             Err(evidence) => self.machine.unreadable(from, frame.round, evidence),
         };
         self.encode(step)
+    }
+
+    /// Counts a frame; `false` if there were enough of this party in this round.
+    fn looks_at(&mut self, from: PartyId, round: u32) -> bool {
+        let count = self.frames.entry((round, from)).or_insert(0);
+        *count = count.saturating_add(1);
+        *count <= LOOKED_AT
+    }
+
+    /// Compares what is passed on with what we heard. Honest parties pass on what they have checked, so the first
+    /// statement that its author did not sign ends it: whoever passed it on has lied.
+    fn check_passed_on(&mut self, frame: &Frame<'_>) -> Result<(), Evidence> {
+        let before = frame.round.saturating_sub(1);
+        let mut genuine = |(party, statement): &(PartyId, Statement)| self.compare(before, *party, statement);
+        if frame.passed_on.iter().all(&mut genuine) { Ok(()) } else { Err(Evidence::PassedOn { round: frame.round }) }
     }
 
     /// The deadline of the current round has passed: who has not spoken is silent in it.
@@ -209,14 +228,21 @@ where
         parsed
     }
 
-    /// Two statements of one party in one round convict it.
-    fn compare(&mut self, round: u32, party: PartyId, other: &Statement) {
-        let Some(ours) = self.heard.get(&(round, party)).filter(|ours| ours.digest != other.digest) else { return };
-        if !self.convicted.contains(&party) && other.verify(&self.terms, (party, round), &self.seal) {
-            let proof = Proof::Equivocation { first: *ours, second: *other };
-            self.faults.extend(self.machine.blame(party, Evidence::TwoMessages { round }).faults);
-            self.convict(SignedEvidence { culprit: party, round, proof });
+    /// Two statements of one party in one round convict it. `false` if the other one is not its own.
+    fn compare(&mut self, round: u32, party: PartyId, other: &Statement) -> bool {
+        let Some(ours) = self.heard.get(&(round, party)).filter(|ours| ours.digest != other.digest) else {
+            return true;
+        };
+        if self.convicted.contains(&party) {
+            return true;
         }
+        if !other.verify(&self.terms, (party, round), &self.seal) {
+            return false;
+        }
+        let proof = Proof::Equivocation { first: *ours, second: *other };
+        self.faults.extend(self.machine.blame(party, Evidence::TwoMessages { round }).faults);
+        self.convict(SignedEvidence { culprit: party, round, proof });
+        true
     }
 
     /// A frame with any message, as this party would send it: for cheats.
@@ -246,6 +272,8 @@ where
         // statements of the round before the current one are still to be passed on
         let oldest = self.machine.round().saturating_sub(1);
         self.heard.retain(|(round, _), _| *round >= oldest);
+        let current = self.machine.round();
+        self.frames.retain(|(round, _), _| *round >= current);
         let mut faults = mem::take(&mut self.faults);
         faults.extend(step.faults);
         Step { send, faults, output: step.output }

@@ -40,7 +40,10 @@ fn a_second_hash_for_a_number_is_a_contradiction_also_after_a_restart() {
     let ledger = Ledger::open(&dir.path().join("ledger.redb"), HOST, SIGNER).unwrap();
     let (signed, found) = (vouched(5, Finality::Finalized).hash, B256::repeat_byte(9));
     assert_eq!(ledger.check(&candidate(5, signed, 1_050)).unwrap(), Ok(()));
-    assert_eq!(ledger.check(&candidate(5, found, 1_050)).unwrap(), Err(Contradiction::TwoHashes { number: 5, signed, found }));
+    assert_eq!(
+        ledger.check(&candidate(5, found, 1_050)).unwrap(),
+        Err(Contradiction::TwoHashes { number: 5, signed, found })
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use tkms_kms_node::keystore::{HeldMasks, Keystore, MaskNames};
 use tkms_kms_node::masks::MaskKeys;
-use tkms_kms_node::rounds::{CommitteeSeal, Driver, Hub, Kind};
+use tkms_kms_node::rounds::{CommitteeSeal, Driver, Hub, Kind, Notary};
 use tkms_kms_node::setup::{Setup, rejoin::shared_with};
 use tkms_kms_node::stock::{ExactItems, Ledger, Preprocessing, Preprocessor, Status, Stock};
 use tkms_kms_node::store::Store;
@@ -73,16 +73,19 @@ async fn open(dir: &Path) -> Party {
     let store = Store::open(&dir.join("node.redb")).unwrap();
     let ledger = Ledger::open(store.clone(), cluster.context, cluster.epoch).await.unwrap();
     let committee = cluster.size().unwrap();
-    let hub = Hub::new(me, committee, ledger.seen(committee).unwrap());
+    let seal = CommitteeSeal::new(identity.signing_key().clone(), &cluster);
+    let notary = Notary::new((cluster.context, cluster.epoch), seal.clone());
+    let hub = Hub::new(me, committee, notary, ledger.seen(committee).unwrap());
     let masks = MaskKeys::default();
     let openings = answer(&transport, &hub, &masks);
     for peer in committee.parties().filter(|party| *party != me) {
-        tokio::spawn(Arc::clone(&hub).keep_in_touch(Arc::clone(&transport), peer, ledger.clone()));
+        tokio::spawn(Arc::clone(&hub).keep_in_touch(Arc::clone(&transport), peer));
     }
+    tokio::spawn(Arc::clone(&hub).keep_marks(ledger.clone()));
     let driver = Arc::new(Driver {
         hub: Arc::clone(&hub),
         transport: Arc::clone(&transport),
-        seal: CommitteeSeal::new(identity.signing_key().clone(), &cluster),
+        seal,
         round_time: ROUND,
         sent: AtomicU64::new(0),
     });

@@ -102,9 +102,13 @@ impl Driver {
         let started = Instant::now();
         let (mut run, step) = Run::start(Present { inner: protocol, absent }, first, self.seal.clone());
         let mut output = self.take(session, step);
+        let (mut round, mut deadline) = (0, started);
         while output.is_none() {
-            // From one start for all rounds: `tkms_mpc::rounds` says why
-            let deadline = started + self.round_time * run.round();
+            if run.round() != round {
+                round = run.round();
+                // From one start for all rounds: `tkms_mpc::rounds` says why. What came while we computed is read
+                deadline = (started + self.round_time * round).max(Instant::now());
+            }
             let step = match self.hub.next_frame(deadline) {
                 Some((from, frame)) => run.receive(from, &frame),
                 None if self.hub.is_stopped() => {

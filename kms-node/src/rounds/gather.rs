@@ -12,8 +12,8 @@ use tkms_types::{PartyId, SessionId};
 /// Who has to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needed {
-    /// Everyone that is not evicted.
-    All,
+    /// Everyone that is neither evicted nor away. Whoever is not ready for this time is away, once 2t + 1 of us find so.
+    Present(Option<Duration>),
     /// Everyone, or after this time 2t + 1 of us.
     QuorumAfter(Duration),
 }
@@ -48,8 +48,10 @@ pub struct Call<'a> {
 pub struct Begun {
     /// The agreed number.
     pub number: u64,
-    /// The agreed standing.
+    /// The agreed standing; who is away counts as evicted in this run.
     pub standing: Standing,
+    /// Who is evicted in this run only.
+    pub away: Vec<PartyId>,
     /// Its session.
     pub session: SessionId,
     /// Who had not said that it is ready.
@@ -68,6 +70,22 @@ pub enum NotBegun {
     /// The number could not be stored.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// A wish, and the run it is for.
+struct Aim {
+    wish: Wish,
+    /// With those that are away.
+    standing: Standing,
+    session: SessionId,
+}
+
+/// Leaves a party out without a change in carefulness.
+fn left_out(mut standing: Standing, party: PartyId) -> Standing {
+    let careful = standing.careful;
+    standing.evict(party);
+    standing.careful = careful;
+    standing
 }
 
 impl Hub {
@@ -95,6 +113,8 @@ impl Hub {
     fn meet_up(&self, call: &Call<'_>) -> Result<Begun, NotBegun> {
         let called = Instant::now();
         let (mut number, mut going): (u64, Option<Instant>) = (call.number, None);
+        let mut missing = BTreeMap::new();
+        let mut aim = self.aim(&self.lock(), call, number);
         loop {
             let mut state = self.lock();
             let version = state.version;
@@ -106,26 +126,28 @@ impl Hub {
                     return Err(NotBegun::Abandoned);
                 }
                 number = self.lifted(&mut state, call.kind, number);
+                self.find_away(&mut state, call, &mut missing);
+                aim = self.aim(&state, call, number);
             }
-            let standing = self.agreed(&state, call);
-            let session = (call.session)(number, &standing);
-            let wish = Wish { kind: call.kind, number, standing: standing.clone() };
-            let go = state.peers.values().filter(|peer| peer.going == Some(session)).count();
+            let go = state.peers.values().filter(|peer| peer.going == Some(aim.session)).count();
             let threshold = self.committee.threshold();
+            let away: Vec<_> = state.away.iter().copied().collect();
             match going {
-                None if go > threshold.faults() || self.complete(&state, &wish, session, (call, called)) => {
+                None if go > threshold.faults() || self.complete(&state, &aim, (call, called)) => {
                     drop(state);
                     // Before anybody hears of it: a number is used once, whatever happens now
                     (call.burn)(number)?;
                     going = Some(Instant::now());
-                    self.tell(|own| (own.wish, own.going) = (Some(wish), Some(session)));
+                    let (wish, session) = (Some(aim.wish.clone()), Some(aim.session));
+                    self.tell(|own| (own.wish, own.going, own.away) = (wish, session, away));
                     continue;
                 }
                 Some(_) if go + 1 >= threshold.quorum() => {
-                    let absent = self.absent(&state, &wish, session);
+                    let absent = self.absent(&state, &aim);
                     drop(state);
-                    self.open(session);
-                    return Ok(Begun { number, standing, session, absent });
+                    self.open(aim.session);
+                    let Aim { wish: Wish { away, .. }, standing, session } = aim;
+                    return Ok(Begun { number, standing, away, session, absent });
                 }
                 Some(since) if since.elapsed() > GO_TIME => {
                     (number, going) = (number + 1, None);
@@ -136,28 +158,71 @@ impl Hub {
                 _ => {}
             }
             drop(state);
-            self.tell(|own| own.wish = Some(wish));
+            let wish = Some(aim.wish.clone());
+            self.tell(|own| (own.wish, own.away) = (wish, away));
             // Bounded: timers of ours count as well as a peer's word
             self.wait_past(version, STAND_IDLE / 10);
         }
     }
 
+    /// What we wish as things stand.
+    fn aim(&self, state: &State, call: &Call<'_>, number: u64) -> Aim {
+        let standing = self.agreed(state, call);
+        let away = self.agreed_away(state, &standing);
+        let wish = Wish { kind: call.kind, number, standing: standing.clone(), away };
+        let standing = wish.away.iter().fold(standing, |standing, party| left_out(standing, *party));
+        let session = (call.session)(number, &standing);
+        Aim { wish, standing, session }
+    }
+
+    /// Takes note of who is ready, and who has not been for too long. A peer counts as ready by its own word alone, so
+    /// nobody can make an honest one seem away.
+    fn find_away(&self, state: &mut State, call: &Call<'_>, missing: &mut BTreeMap<PartyId, Instant>) {
+        let Needed::Present(Some(patience)) = call.needed else { return };
+        for party in self.committee.parties().filter(|party| *party != self.me) {
+            let wishes = |stand: &Stand| stand.wish.as_ref().is_some_and(|wish| wish.kind == call.kind);
+            if state.peers.get(&party).is_some_and(|stand| stand.going.is_some() || wishes(stand)) {
+                missing.remove(&party);
+                if state.away.remove(&party) {
+                    tracing::info!(%party, "the peer is back: it is waited for again");
+                }
+            } else if missing.entry(party).or_insert_with(Instant::now).elapsed() >= patience
+                && state.away.insert(party)
+            {
+                tracing::warn!(%party, "the peer is away: batches begin without it as soon as 2t + 1 nodes find so");
+            }
+        }
+    }
+
+    /// Who is left out of a run: whom 2t + 1 of us find away, t + 1 honest ones among them; nobody if they are more than t
+    /// together with the evicted.
+    fn agreed_away(&self, state: &State, standing: &Standing) -> Vec<PartyId> {
+        let threshold = self.committee.threshold();
+        let say = |party: &PartyId| {
+            let peers = state.peers.values().filter(|stand| stand.away.contains(party)).count();
+            peers + usize::from(state.away.contains(party))
+        };
+        let found = |party: &PartyId| !standing.evicted.contains(party) && say(party) >= threshold.quorum();
+        let away: Vec<_> = self.committee.parties().filter(found).collect();
+        if away.len() + standing.evicted.len() > threshold.faults() { Vec::new() } else { away }
+    }
+
     /// Peers that are ready for the same, or have begun it.
-    fn ready(&self, state: &State, wish: &Wish, session: SessionId) -> Vec<PartyId> {
-        let same = |stand: &Stand| stand.wish.as_ref() == Some(wish) || stand.going == Some(session);
+    fn ready(&self, state: &State, aim: &Aim) -> Vec<PartyId> {
+        let same = |stand: &Stand| stand.wish.as_ref() == Some(&aim.wish) || stand.going == Some(aim.session);
         state.peers.iter().filter(|(_, stand)| same(stand)).map(|(party, _)| *party).collect()
     }
 
-    fn absent(&self, state: &State, wish: &Wish, session: SessionId) -> Vec<PartyId> {
-        let ready = self.ready(state, wish, session);
+    fn absent(&self, state: &State, aim: &Aim) -> Vec<PartyId> {
+        let ready = self.ready(state, aim);
         self.committee.parties().filter(|party| *party != self.me && !ready.contains(party)).collect()
     }
 
-    fn complete(&self, state: &State, wish: &Wish, session: SessionId, (call, called): (&Call<'_>, Instant)) -> bool {
-        let absent = self.absent(state, wish, session);
+    fn complete(&self, state: &State, aim: &Aim, (call, called): (&Call<'_>, Instant)) -> bool {
+        let absent = self.absent(state, aim);
         let here = self.committee.size() - absent.len();
         match call.needed {
-            Needed::All => absent.iter().all(|party| wish.standing.evicted.contains(party)),
+            Needed::Present(_) => absent.iter().all(|party| aim.standing.evicted.contains(party)),
             Needed::QuorumAfter(time) => {
                 absent.is_empty() || (called.elapsed() >= time && here >= self.committee.threshold().quorum())
             }
@@ -195,9 +260,7 @@ impl Hub {
         let mut standing = call.standing.clone();
         for party in self.committee.parties() {
             if others().filter(|standing| standing.evicted.contains(&party)).count() >= enough {
-                let careful = standing.careful;
-                standing.evict(party);
-                standing.careful = careful;
+                standing = left_out(standing, party);
             }
         }
         let careful = others().filter(|standing| standing.careful).count() + usize::from(call.standing.careful);

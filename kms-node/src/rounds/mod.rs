@@ -6,19 +6,23 @@
 
 mod drive;
 mod gather;
+mod marks;
 mod seal;
 mod stand;
 
 pub use drive::{Driver, Ended};
 pub use gather::{Begun, Call, Needed, NotBegun};
+pub use marks::Notary;
 pub use seal::CommitteeSeal;
-pub use stand::{Counters, Kind, Stand, Wish, evicted_mask, evicted_of};
+pub use stand::{Kind, Stage, Stand, Wish, mask_of, parties_of};
+pub use tkms_mpc::preprocessing::{Counters, Mark};
 
 use crate::limits::{BLAMES, EARLY_FRAME_BYTES, EARLY_FRAMES, MAILBOX_FRAMES, STAND_IDLE, STAND_RETRY};
-use crate::stock::Ledger;
 use crate::transport::{RoundFrame, Transport};
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use marks::Marks;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tkms_mpc::exhibit::Shown;
@@ -33,16 +37,16 @@ pub struct Hub {
     committee: Committee,
     state: Mutex<State>,
     changed: Condvar,
+    notary: Notary,
     own: watch::Sender<Stand>,
 }
 
 #[derive(Default)]
 struct State {
     peers: BTreeMap<PartyId, Stand>,
-    /// What peers said they had seen of us, since our start.
-    claims: BTreeMap<PartyId, Counters>,
-    /// The highest we have seen of peers, ever.
-    seen: BTreeMap<PartyId, Counters>,
+    marks: Marks,
+    /// Peers that were not ready for so long that batches should go on without them, until they are.
+    away: BTreeSet<PartyId>,
     open: Option<Open>,
     early: BTreeMap<PartyId, Early>,
     /// How often each peer has lifted our number on its word alone since a run ended well.
@@ -55,10 +59,26 @@ struct State {
     stopped: bool,
 }
 
-/// Frames of the run in progress.
+/// Frames of the run in progress, with the time each came.
 struct Open {
     session: SessionId,
-    frames: BTreeMap<PartyId, VecDeque<Bytes>>,
+    frames: BTreeMap<PartyId, VecDeque<(Instant, Bytes)>>,
+    /// Whose frame was taken last.
+    served: Option<PartyId>,
+}
+
+impl Open {
+    /// The next frame that came in time, in turns: nobody is heard twice while somebody else waits.
+    fn next(&mut self, deadline: Instant) -> Option<(PartyId, Bytes)> {
+        let waits = |(party, frames): (&PartyId, &VecDeque<(Instant, Bytes)>)| {
+            frames.front().is_some_and(|(came, _)| *came <= deadline).then_some(*party)
+        };
+        let after = self.frames.range((self.served.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        let party = after.chain(&self.frames).find_map(waits)?;
+        self.served = Some(party);
+        let (_, frame) = self.frames.get_mut(&party)?.pop_front()?;
+        Some((party, frame))
+    }
 }
 
 /// Frames of a run that a peer has begun before us.
@@ -70,9 +90,10 @@ struct Early {
 impl Hub {
     /// Knows nobody yet, but what it had seen of its peers before.
     #[must_use]
-    pub fn new(me: PartyId, committee: Committee, seen: BTreeMap<PartyId, Counters>) -> Arc<Self> {
-        let state = Mutex::new(State { seen, ..State::default() });
-        Arc::new(Self { me, committee, state, changed: Condvar::new(), own: watch::Sender::new(Stand::default()) })
+    pub fn new(me: PartyId, committee: Committee, notary: Notary, seen: BTreeMap<PartyId, Mark>) -> Arc<Self> {
+        let state = Mutex::new(State { marks: Marks { seen, ..Marks::default() }, ..State::default() });
+        let own = watch::Sender::new(Stand::default());
+        Arc::new(Self { me, committee, state, changed: Condvar::new(), notary, own })
     }
 
     /// This node.
@@ -132,23 +153,17 @@ impl Hub {
     /// What this node tells a peer now.
     #[must_use]
     pub fn stand_for(&self, peer: PartyId) -> Stand {
-        let yours = self.lock().seen.get(&peer).copied().unwrap_or_default();
+        let yours = self.lock().marks.seen.get(&peer).copied();
         Stand { yours, ..self.own.borrow().clone() }
     }
 
-    /// A peer told how it stands. Returns its counters if they are higher than any seen before: to be stored.
-    pub fn note(&self, peer: PartyId, stand: Stand) -> Option<Counters> {
-        let mut state = self.lock();
-        let seen = state.seen.get(&peer).copied().unwrap_or_default();
-        let highest = seen.highest(stand.own);
-        state.claims.insert(peer, stand.yours);
-        state.seen.insert(peer, highest);
-        let changed = state.peers.insert(peer, stand.clone()).as_ref() != Some(&stand);
-        drop(state);
+    /// A peer told how it stands.
+    pub fn note(&self, peer: PartyId, stand: Stand) {
+        self.note_marks(peer, &stand);
+        let changed = self.lock().peers.insert(peer, stand.clone()).as_ref() != Some(&stand);
         if changed {
             self.heard();
         }
-        (highest != seen).then_some(highest)
     }
 
     /// A peer does not answer: what it said no longer counts.
@@ -162,10 +177,10 @@ impl Hub {
         self.lock().peers.clone()
     }
 
-    /// What peers said since our start they had seen of us.
+    /// Peers that are away, as this node tells.
     #[must_use]
-    pub fn claims(&self) -> Vec<Counters> {
-        self.lock().claims.values().copied().collect()
+    pub fn away(&self) -> Vec<PartyId> {
+        self.own.borrow().away.clone()
     }
 
     /// Takes a frame into the mailbox of its run; `false` if there is none, or no room.
@@ -175,7 +190,7 @@ impl Hub {
             let waiting = open.frames.entry(from).or_default();
             let room = waiting.len() < MAILBOX_FRAMES;
             if room {
-                waiting.push_back(frame.bytes);
+                waiting.push_back((Instant::now(), frame.bytes));
             }
             drop(state);
             self.changed.notify_all();
@@ -198,8 +213,10 @@ impl Hub {
     fn open(&self, session: SessionId) {
         let mut state = self.lock();
         let early = std::mem::take(&mut state.early).into_iter().filter(|(_, early)| early.session == session);
-        let frames = early.map(|(party, early)| (party, early.frames)).collect();
-        state.open = Some(Open { session, frames });
+        let now = Instant::now();
+        let stamped = |early: Early| early.frames.into_iter().map(|frame| (now, frame)).collect();
+        let frames = early.map(|(party, early)| (party, stamped(early))).collect();
+        state.open = Some(Open { session, frames, served: None });
         state.shown.clear();
     }
 
@@ -236,15 +253,13 @@ impl Hub {
     }
 
     /// Tells one peer how this node stands whenever that changes, and hears how the peer does, until cancelled.
-    pub async fn keep_in_touch(self: Arc<Self>, transport: Arc<dyn Transport>, peer: PartyId, ledger: Ledger) {
+    pub async fn keep_in_touch(self: Arc<Self>, transport: Arc<dyn Transport>, peer: PartyId) {
         let mut own = self.own.subscribe();
         loop {
             own.mark_unchanged();
             let pause = match transport.meet(peer, self.stand_for(peer)).await {
                 Ok(stand) => {
-                    if let Some(counters) = self.note(peer, stand) {
-                        ledger.saw_or_log(peer, counters).await;
-                    }
+                    self.note(peer, stand);
                     STAND_IDLE
                 }
                 Err(error) => {
@@ -258,15 +273,15 @@ impl Hub {
         }
     }
 
-    /// The next frame of the open run; `None` at the deadline or when stopped.
+    /// The next frame of the open run, in turns between the peers; `None` when stopped, and at the deadline once all that
+    /// came before it is read. Mailboxes are bounded: whoever goes on talking does not keep a round from ending.
     fn next_frame(&self, deadline: Instant) -> Option<(PartyId, Bytes)> {
         let mut state = self.lock();
         loop {
             if state.stopped {
                 return None;
             }
-            let open = state.open.as_mut()?;
-            let next = open.frames.iter_mut().find_map(|(party, frames)| Some((*party, frames.pop_front()?)));
+            let next = state.open.as_mut()?.next(deadline);
             if next.is_some() {
                 return next;
             }

@@ -26,6 +26,18 @@ impl CommitteeSeal {
     }
 }
 
+#[cfg(test)]
+impl CommitteeSeal {
+    /// The seals of parties 1 to n, with keys that are no secret.
+    pub(super) fn insecure(n: u8) -> Vec<Self> {
+        let keys: Vec<_> = (1..=n).map(|byte| SigningKey::from_slice(&[byte; 32]).unwrap()).collect();
+        let address = |key: &SigningKey| tkms_wire::signature::address(key.verifying_key());
+        let signers: BTreeMap<_, _> =
+            (1..).map(|number| PartyId::new(number).unwrap()).zip(keys.iter().map(address)).collect();
+        keys.into_iter().map(|key| Self { key, signers: signers.clone() }).collect()
+    }
+}
+
 impl Seal for CommitteeSeal {
     fn sign(&self, hash: &[u8; 32]) -> [u8; SIGNATURE_BYTES] {
         let signed = self.key.sign_prehash_recoverable(hash);
@@ -45,11 +57,8 @@ mod tests {
 
     #[test]
     fn only_the_party_itself_signs_for_it_and_in_one_form() {
-        let keys = [1u8, 2].map(|byte| SigningKey::from_slice(&[byte; 32]).unwrap());
         let parties = [1u8, 2].map(|number| PartyId::new(number).unwrap());
-        let address = |key: &SigningKey| tkms_wire::signature::address(key.verifying_key());
-        let signers: BTreeMap<_, _> = parties.into_iter().zip(keys.iter().map(address)).collect();
-        let [one, two] = keys.map(|key| CommitteeSeal { key, signers: signers.clone() });
+        let [one, two] = CommitteeSeal::insecure(2).try_into().map_err(drop).unwrap();
         let hash = [7; 32];
         let signature = one.sign(&hash);
         assert!(two.verify(parties[0], &hash, &signature));

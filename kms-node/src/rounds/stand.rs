@@ -1,7 +1,7 @@
 //! Where a node stands in what the committee does together: what it holds, what it is ready for, what it has used.
 //! Peers tell each other whenever it changes (`docs/protocol/sessions.md`, "Stands").
 
-use tkms_mpc::preprocessing::Standing;
+use tkms_mpc::preprocessing::{Mark, Standing};
 use tkms_types::{Committee, PartyId, SessionId};
 
 /// What a run is for.
@@ -44,28 +44,33 @@ pub struct Wish {
     pub number: u64,
     /// What the committee holds against its members, as this node knows it.
     pub standing: Standing,
+    /// Who is left out of this run because 2t + 1 of us find it away. Ascending.
+    pub away: Vec<PartyId>,
 }
 
-/// What a node has begun and used in an epoch. Both only grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Batches begun: the number of the next one.
-    pub begun: u64,
-    /// Items taken.
-    pub taken: u64,
+/// How far a node has come with its mask keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Stage {
+    /// It has them, and drops them if they do not come into force.
+    #[default]
+    Made = 0,
+    /// It saw 2t + 1 nodes that have them: it never drops them again.
+    Promised = 1,
+    /// It saw 2t + 1 nodes that have promised.
+    InForce = 2,
 }
 
-impl Counters {
-    /// The larger of each.
+impl Stage {
+    /// From its number on the wire.
     #[must_use]
-    pub fn highest(self, other: Self) -> Self {
-        Self { begun: self.begun.max(other.begun), taken: self.taken.max(other.taken) }
-    }
-
-    /// Whether one of them is below the other's.
-    #[must_use]
-    pub const fn behind(self, other: Self) -> bool {
-        self.begun < other.begun || self.taken < other.taken
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Made),
+            1 => Some(Self::Promised),
+            2 => Some(Self::InForce),
+            _ => None,
+        }
     }
 }
 
@@ -74,25 +79,29 @@ impl Counters {
 pub struct Stand {
     /// The setup whose mask keys the node holds.
     pub mask_keys: Option<SessionId>,
+    /// How far it has come with them.
+    pub stage: Stage,
     /// What it is ready for.
     pub wish: Option<Wish>,
     /// The session it begins as soon as 2t + 1 do, or has begun.
     pub going: Option<SessionId>,
-    /// Its own counters.
-    pub own: Counters,
-    /// The highest it has seen of the receiver's.
-    pub yours: Counters,
+    /// Who was not ready for a long time although the sender was. Ascending.
+    pub away: Vec<PartyId>,
+    /// How far it has come, signed.
+    pub own: Option<Mark>,
+    /// The highest mark it has seen of the receiver.
+    pub yours: Option<Mark>,
 }
 
-/// Evicted parties as a bit mask: bit i is the party of index i.
+/// Parties as a bit mask: bit i is the party of index i.
 #[must_use]
-pub fn evicted_mask(standing: &Standing) -> u32 {
-    standing.evicted.iter().fold(0, |mask, party| mask | 1 << party.index())
+pub fn mask_of(parties: &[PartyId]) -> u32 {
+    parties.iter().fold(0, |mask, party| mask | 1 << party.index())
 }
 
 /// The parties of a mask, ascending; `None` if it names parties outside the committee.
 #[must_use]
-pub fn evicted_of(mask: u32, committee: Committee) -> Option<Vec<PartyId>> {
+pub fn parties_of(mask: u32, committee: Committee) -> Option<Vec<PartyId>> {
     let known = (1u32 << committee.size()) - 1;
     (mask & !known == 0).then(|| committee.parties().filter(|party| mask >> party.index() & 1 == 1).collect())
 }

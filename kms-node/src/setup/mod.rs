@@ -6,14 +6,14 @@ pub mod rejoin;
 use crate::keystore::{HeldMasks, Keystore, KeystoreError, MaskNames, NodeIdentity};
 use crate::limits::STAND_IDLE;
 use crate::masks::MaskKeys;
-use crate::rounds::{Begun, Call, Driver, Ended, Kind, Needed, NotBegun, Stand};
+use crate::rounds::{Begun, Call, Driver, Ended, Kind, Needed, NotBegun, Stage, Stand};
 use crate::stock::{Ledger, Status};
 use crate::store::StoreError;
 use rand::TryRngCore as _;
 use rejoin::{Told, combine};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tkms_mpc::exhibit::RunName;
 use tkms_mpc::fault::{Misuse, Owner};
 use tkms_mpc::preprocessing::Standing;
@@ -36,12 +36,20 @@ pub struct Setup {
     pub ledger: Ledger,
     /// Who waits for the keys.
     pub masks: MaskKeys,
-    /// How long it waits for everyone.
+    /// How long it waits for everyone, and for others that have the keys it made.
     pub wait: Duration,
     /// Says where it stands.
     pub status: Status,
     /// For what is asynchronous.
     pub runtime: Handle,
+}
+
+/// What becomes of keys that a setup left.
+enum Settled {
+    /// Another setup takes their place.
+    Drop,
+    /// The committee has them.
+    InForce,
 }
 
 /// Why there are no mask keys.
@@ -72,64 +80,93 @@ impl Setup {
         }
         let mut held = self.keystore.pending_masks(&self.names, &self.identity)?.map(Arc::new);
         loop {
+            held = match held {
+                Some(held) => match self.settle(&held)? {
+                    Settled::Drop => None,
+                    Settled::InForce => {
+                        self.keystore.activate_masks(&self.names)?;
+                        let active = self.keystore.masks(&self.names, &self.identity)?;
+                        let path = || KeystoreError::Missing(self.keystore.masks_path(&self.names));
+                        return Ok(self.put_in_force(active.ok_or_else(path)?));
+                    }
+                },
+                None => {
+                    self.say(None, Stage::Made);
+                    self.obtain()?.map(Arc::new)
+                }
+            };
             if self.driver.hub.is_stopped() {
                 return Err(SetupError::Stopped);
             }
-            self.masks.hold(held.clone());
-            self.driver.hub.tell(|own| own.mask_keys = held.as_ref().map(|held| held.session));
-            held = match held {
-                Some(held) if self.confirmed(held.session) => {
-                    self.keystore.activate_masks(&self.names)?;
-                    let active = self.keystore.masks(&self.names, &self.identity)?;
-                    let path = || KeystoreError::Missing(self.keystore.masks_path(&self.names));
-                    return Ok(self.put_in_force(active.ok_or_else(path)?));
-                }
-                Some(held) => self.keep_or_drop(held),
-                None => self.obtain()?.map(Arc::new),
-            };
         }
+    }
+
+    /// Tells what we hold.
+    fn say(&self, held: Option<&Arc<HeldMasks>>, stage: Stage) {
+        self.masks.hold(held.cloned());
+        let session = held.map(|held| held.session);
+        self.driver.hub.tell(|own| (own.mask_keys, own.stage) = (session, stage));
     }
 
     fn put_in_force(&self, held: HeldMasks) -> Arc<HeldMasks> {
         let held = Arc::new(held);
-        self.driver.hub.tell(|own| own.mask_keys = Some(held.session));
+        self.say(Some(&held), Stage::InForce);
         self.masks.put_in_force(Arc::clone(&held));
         tracing::info!(session = %held.session, "mask keys in force");
         held
     }
 
-    /// How many peers hold keys of which setup.
-    fn holders(&self, peers: &BTreeMap<PartyId, Stand>) -> BTreeMap<SessionId, usize> {
-        let mut holders = BTreeMap::new();
-        for session in peers.values().filter_map(|stand| stand.mask_keys) {
-            *holders.entry(session).or_insert(0) += 1;
+    /// Waits with keys until they are in force, or have to go. They are promised, on disk, once 2t + 1 of us hold them: from
+    /// then on this node never gives them up for want of others. They are in force once 2t + 1 have promised: then t + 1
+    /// honest nodes never take part in another setup, and none can be without them.
+    fn settle(&self, held: &Arc<HeldMasks>) -> Result<Settled, SetupError> {
+        let hub = &self.driver.hub;
+        let threshold = self.names.committee.threshold();
+        let mut promised = self.ledger.promised()? == Some(held.session);
+        let mut alone = Instant::now();
+        loop {
+            if hub.is_stopped() {
+                return Err(SetupError::Stopped);
+            }
+            self.say(Some(held), if promised { Stage::Promised } else { Stage::Made });
+            let peers = hub.peers();
+            let same = |stand: &&Stand| stand.mask_keys == Some(held.session);
+            let holding = 1 + peers.values().filter(same).count();
+            let promises = peers.values().filter(same).filter(|stand| stand.stage >= Stage::Promised).count();
+            // A promise is given up for promises only: so no two setups can come into force
+            let least = if promised { Stage::Promised } else { Stage::Made };
+            let elsewhere =
+                |(session, count): (SessionId, usize)| session != held.session && count >= threshold.quorum();
+            if holders(&peers, least).into_iter().any(elsewhere) {
+                tracing::warn!(session = %held.session, "the committee has mask keys of another setup; ours are dropped");
+                return Ok(Settled::Drop);
+            }
+            if promised && promises + 1 >= threshold.quorum() {
+                return Ok(Settled::InForce);
+            }
+            if !promised && holding >= threshold.quorum() {
+                self.runtime.block_on(self.ledger.promise(held.session))?;
+                promised = true;
+                continue;
+            }
+            // Not while too few of us are here to make others, nor if somebody honest has promised
+            if promised || peers.len() + 1 < threshold.quorum() || promises > threshold.faults() {
+                alone = Instant::now();
+            }
+            if alone.elapsed() >= self.wait + 2 * self.driver.round_time {
+                tracing::warn!(session = %held.session, holding, "too few nodes have mask keys of this setup; ours are dropped");
+                return Ok(Settled::Drop);
+            }
+            self.status.say("setup: mask keys are made; waiting until 2t + 1 nodes hold them");
+            hub.pause(STAND_IDLE.min(self.wait));
         }
-        holders
-    }
-
-    fn confirmed(&self, session: SessionId) -> bool {
-        let others = self.holders(&self.driver.hub.peers()).get(&session).copied().unwrap_or(0);
-        others + 1 >= self.names.committee.threshold().quorum()
-    }
-
-    /// Pending keys are kept until they are confirmed, or 2t + 1 others hold those of another setup.
-    fn keep_or_drop(&self, held: Arc<HeldMasks>) -> Option<Arc<HeldMasks>> {
-        let quorum = self.names.committee.threshold().quorum();
-        let holders = self.holders(&self.driver.hub.peers());
-        if holders.iter().any(|(session, count)| *session != held.session && *count >= quorum) {
-            tracing::warn!(session = %held.session, "the committee has mask keys of another setup; ours are dropped");
-            return None;
-        }
-        self.status.say("setup: mask keys are made; waiting until 2t + 1 nodes hold them");
-        self.driver.hub.pause(STAND_IDLE);
-        Some(held)
     }
 
     /// By a setup, or from peers if one has ended without us.
     fn obtain(&self) -> Result<Option<HeldMasks>, SetupError> {
         let faults = self.names.committee.threshold().faults();
         let over = |peers: &BTreeMap<PartyId, Stand>| {
-            self.holders(peers).into_iter().find(|(_, count)| *count > faults).map(|(session, _)| session)
+            holders(peers, Stage::Made).into_iter().find(|(_, count)| *count > faults).map(|(session, _)| session)
         };
         let held = match over(&self.driver.hub.peers()) {
             Some(session) => self.rejoin(session),
@@ -204,4 +241,13 @@ impl Setup {
             }
         }
     }
+}
+
+/// How many peers hold keys of which setup, and have come so far with them.
+fn holders(peers: &BTreeMap<PartyId, Stand>, least: Stage) -> BTreeMap<SessionId, usize> {
+    let mut holders = BTreeMap::new();
+    for session in peers.values().filter(|stand| stand.stage >= least).filter_map(|stand| stand.mask_keys) {
+        *holders.entry(session).or_insert(0) += 1;
+    }
+    holders
 }

@@ -2,7 +2,7 @@
 
 use super::{ExactItems, Ledger, Preprocessing, Status, Stock, Trust};
 use crate::keystore::{HeldMasks, MaskNames};
-use crate::limits::{DECRYPTION_PAUSE, STAND_IDLE};
+use crate::limits::{DECRYPTION_PAUSE, MOST_STOCK, STAND_IDLE};
 use crate::rounds::{Begun, Call, Driver, Ended, Kind, Needed, NotBegun, Stand};
 use crate::store::StoreError;
 use std::collections::BTreeMap;
@@ -68,7 +68,7 @@ impl Preprocessor {
     /// [`PreprocessingError`], always.
     pub fn run(&self) -> Result<(), PreprocessingError> {
         loop {
-            self.driver.hub.tell(|own| own.own = own.own.highest(self.ledger.own()));
+            self.driver.hub.count(self.ledger.own());
             if self.driver.hub.is_stopped() {
                 return Err(PreprocessingError::Stopped);
             }
@@ -106,11 +106,11 @@ impl Preprocessor {
             kind,
             number: self.ledger.own().begun,
             standing: self.ledger.standing(committee)?,
-            needed: Needed::All,
+            needed: Needed::Present(self.plan.patience()),
             session: &|number, standing| id(number).session::<R, C>(&recipe, standing),
             burn: &|number| {
                 self.runtime.block_on(self.ledger.begin(number))?;
-                self.driver.hub.tell(|own| own.own = own.own.highest(self.ledger.own()));
+                self.driver.hub.count(self.ledger.own());
                 Ok(())
             },
             abandon: &|peers| kind == Kind::Exact && !self.wanted(peers).unwrap_or(false),
@@ -135,12 +135,15 @@ impl Preprocessor {
     /// # Errors
     /// [`PreprocessingError::Store`]; they must not be used then.
     pub fn keep(&self, begun: &Begun, items: &ExactItems) -> Result<(), PreprocessingError> {
-        Ok(self.runtime.block_on(self.stock.put(begun.number, begun.session, items))?)
+        Ok(self.runtime.block_on(self.stock.put(begun, items))?)
     }
 
     /// What follows from an outcome for the batches after it.
     fn note<I>(&self, begun: &Begun, outcome: &Outcome<I>) -> Result<(), PreprocessingError> {
         let mut standing = begun.standing.clone();
+        // Who was away is evicted from that batch and from no other
+        let lasting = |party: &PartyId| !begun.away.contains(party);
+        standing.evicted.retain(lasting);
         match outcome {
             Outcome::Accepted(_) => standing.careful = false,
             Outcome::Rejected(rejection) => {
@@ -148,7 +151,7 @@ impl Preprocessor {
                 crate::metrics::stock_batch("rejected");
                 standing.note(rejection);
                 if self.plan.evict_silent {
-                    rejection.silent.iter().for_each(|party| standing.evict(*party));
+                    rejection.silent.iter().filter(|party| lasting(party)).for_each(|party| standing.evict(*party));
                 }
             }
             Outcome::Dropped => {
@@ -182,19 +185,25 @@ impl Preprocessor {
         self.wanted(&self.driver.hub.peers())
     }
 
-    /// Below the target ourselves, or a peer is and we have room: nobody can fill its stock alone.
+    /// Below the target ourselves, or a peer is and we have room: nobody can fill its stock alone. Items that can be
+    /// proposed count, those that a party which is away or lies leaves in its lane do not.
     fn wanted(&self, peers: &BTreeMap<PartyId, Stand>) -> Result<bool, PreprocessingError> {
         let stock: u64 = self.stock.batches()?.iter().map(|(_, left)| u64::from(*left)).sum();
         crate::metrics::stock_items(stock);
         let (target, free) = (u64::from(self.plan.items), self.stock.free());
         let asks = |stand: &Stand| stand.wish.as_ref().is_some_and(|wish| wish.kind == Kind::Exact);
         // by the shortest lane: items of a proposer that is away are no use to the others
-        let wanted = stock < 2 * target && (free < target || peers.values().any(asks));
-        let missing = self.driver.hub.committee().size() - 1 - peers.len();
+        let asked = free < 2 * target && peers.values().any(asks);
+        let wanted = stock < MOST_STOCK * target && (free < target || asked);
+        let hub = &self.driver.hub;
+        let (missing, away) = (hub.committee().size() - 1 - peers.len(), hub.away());
+        let absent = |party: &PartyId| *party != hub.me() && !peers.contains_key(party);
+        let waits = hub.committee().parties().any(|party| absent(&party) && !away.contains(&party));
         self.status.say(match (wanted, missing) {
             (false, _) => "ready",
             (true, 0) => "ready; preprocessing",
-            (true, _) => "ready; preprocessing waits for every node",
+            (true, _) if waits => "ready; preprocessing waits for every node",
+            (true, _) => "ready; preprocessing without those that are away",
         });
         Ok(wanted)
     }

@@ -1,8 +1,8 @@
 //! Which item is bound to which session by our vote, in memory; [`super::Stock`] writes every vote to disk before anybody
 //! hears it (step 4 of `docs/protocol/exact-decrypt.md`).
 //!
-//! Every batch has n lanes of equal length, one for each party: ranges of a lane are proposed by its party alone, so that a
-//! bad proposer burns only its own.
+//! Every batch has lanes of equal length, one for each party that was not left out of it: ranges of a lane are proposed by
+//! its party alone, so that a bad proposer burns only its own.
 
 use super::Trust;
 use std::collections::BTreeMap;
@@ -70,7 +70,18 @@ pub(super) struct Books {
 
 struct Book {
     items: u32,
+    /// Whose lanes there are, ascending.
+    lanes: Vec<PartyId>,
     ledger: Ledger,
+}
+
+impl Book {
+    /// Empty for who was left out.
+    fn lane(&self, party: PartyId) -> Span<u32> {
+        let Some(index) = self.lanes.iter().position(|other| *other == party) else { return 0..0 };
+        let edge = |index: usize| (u64::from(self.items) * index as u64 / self.lanes.len() as u64) as u32;
+        edge(index)..edge(index + 1)
+    }
 }
 
 impl Books {
@@ -83,9 +94,10 @@ impl Books {
     }
 
     /// A batch came into stock.
-    pub fn open(&mut self, number: u64, items: u32) {
+    pub fn open(&mut self, number: u64, items: u32, left_out: &[PartyId]) {
         let ledger = Ledger::new(self.id(number), items);
-        self.batches.entry(number).or_insert(Book { items, ledger });
+        let lanes = self.committee.parties().filter(|party| !left_out.contains(party)).collect();
+        self.batches.entry(number).or_insert(Book { items, lanes, ledger });
     }
 
     /// A batch is gone: nothing of it is voted for any more.
@@ -102,29 +114,24 @@ impl Books {
         self.batches.keys().next_back().copied()
     }
 
-    fn lane(&self, items: u32, party: PartyId) -> Span<u32> {
-        let n = self.committee.size() as u64;
-        let edge = |index: usize| (u64::from(items) * index as u64 / n) as u32;
-        edge(party.index())..edge(party.index() + 1)
-    }
-
-    /// Items that can be proposed before the first lane is empty, times the number of lanes.
+    /// Items that can be proposed before the first lane is empty, times the number of lanes: of those parties that share
+    /// the newest batch.
     pub fn free(&self) -> u64 {
-        let left = |party: PartyId| -> u64 {
+        let left = |party: &PartyId| -> u64 {
             let of = |book: &Book| {
-                let lane = self.lane(book.items, party);
+                let lane = book.lane(*party);
                 u64::from(lane.end - book.ledger.end_in(lane))
             };
             self.batches.values().map(of).sum()
         };
-        let least = self.committee.parties().map(left).min().unwrap_or_default();
-        least * self.committee.size() as u64
+        let sharing = self.batches.values().next_back().map(|book| book.lanes.as_slice()).unwrap_or_default();
+        sharing.iter().map(left).min().unwrap_or_default() * sharing.len() as u64
     }
 
     /// The first range of a party's lanes that is long enough.
     fn offer(&self, party: PartyId, items: u32) -> Option<Range> {
         self.batches.iter().find_map(|(number, book)| {
-            let lane = self.lane(book.items, party);
+            let lane = book.lane(party);
             let from = book.ledger.end_in(lane.clone());
             let to = from.checked_add(items)?;
             (items > 0 && to <= lane.end).then(|| Range { batch: self.id(*number), from, to })
@@ -164,7 +171,7 @@ impl Books {
             },
             Claim::Of { proposer, batch, from, to } => {
                 let book = self.batches.get(&batch).ok_or(BindError::NoBatch(batch))?;
-                let lane = self.lane(book.items, proposer);
+                let lane = book.lane(proposer);
                 if from < lane.start || to > lane.end {
                     return Err(BindError::Lane { proposer, batch, from, to });
                 }
@@ -198,7 +205,7 @@ mod tests {
     fn books(me: u8) -> Books {
         let names = (ContextId::numbered(1), EpochId::numbered(1));
         let mut books = Books::new(party(me), Committee::new(4).unwrap(), names);
-        books.open(3, 102);
+        books.open(3, 102, &[]);
         books
     }
 
@@ -242,9 +249,21 @@ mod tests {
     }
 
     #[test]
+    fn who_was_left_out_of_a_batch_has_no_lane_in_it_and_the_others_have_all_of_it() {
+        let mut books = books(1);
+        books.open(4, 102, &[party(2)]);
+        let of_four = |proposer, from, to| Claim::Of { proposer: party(proposer), batch: 4, from, to };
+        assert!(matches!(books.bind(session(1), of_four(2, 0, 4)), Err(BindError::Lane { .. })));
+        books.bind(session(1), of_four(3, 34, 68)).unwrap();
+        assert_eq!(books.free(), 3 * 25, "of the third, in the older batch");
+        books.open(5, 102, &[]);
+        assert_eq!(books.free(), 4 * 50, "the second counts again");
+    }
+
+    #[test]
     fn a_session_has_one_range_of_whatever_batch_and_a_batch_that_is_gone_gets_no_vote() {
         let mut books = books(1);
-        books.open(4, 102);
+        books.open(4, 102, &[]);
         books.bind(session(1), of(2, 30, 40)).unwrap();
         let elsewhere = Claim::Of { proposer: party(2), batch: 4, from: 30, to: 40 };
         assert!(matches!(books.bind(session(1), elsewhere), Err(BindError::Bound(AllocationError::Session { .. }))));

@@ -2,23 +2,26 @@
 
 use super::tables::{COUNTERS, NAMES, SEEN, STANDING, clear};
 use crate::exhibits::Exhibits;
-use crate::rounds::{Counters, evicted_mask, evicted_of};
+use crate::rounds::{Counters, Mark, mask_of, parties_of};
 use crate::store::{Store, StoreError};
+use alloy_primitives::B256;
 use redb::{ReadableTable as _, WriteTransaction};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tkms_mpc::preprocessing::Standing;
-use tkms_types::{Committee, ContextId, EpochId, PartyId};
+use tkms_types::{Committee, ContextId, EpochId, PartyId, SessionId};
 
 const BEGUN: &str = "begun";
 const TAKEN: &str = "taken";
 const ATTEMPT: &str = "setup attempt";
+const PROMISED: &str = "promised mask keys";
 const ROW: &str = "now";
 
 /// Counters and standing of one epoch. Cheap to clone.
 #[derive(Clone)]
 pub struct Ledger {
     store: Store,
+    names: (ContextId, EpochId),
     own: Arc<Mutex<Counters>>,
 }
 
@@ -38,7 +41,7 @@ impl Ledger {
             Ok(Counters { begun: counter(tx, BEGUN)?, taken: counter(tx, TAKEN)? })
         });
         let own = Arc::new(Mutex::new(own.await?));
-        Ok(Self { store, own })
+        Ok(Self { store, names: (context, epoch), own })
     }
 
     /// What this node has begun and taken.
@@ -103,42 +106,63 @@ impl Ledger {
             .await
     }
 
-    /// The highest counters ever seen of each peer.
+    /// The setup whose mask keys this node has promised never to drop.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn seen(&self, committee: Committee) -> Result<BTreeMap<PartyId, Counters>, StoreError> {
+    pub fn promised(&self) -> Result<Option<SessionId>, StoreError> {
+        let row = self.store.read(|tx| Ok(tx.open_table(NAMES)?.get(PROMISED)?.map(|row| row.value().to_vec())))?;
+        Ok(row.and_then(|row| B256::try_from(row.as_slice()).ok()).map(SessionId))
+    }
+
+    /// Promises it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nobody must hear of it then.
+    pub async fn promise(&self, setup: SessionId) -> Result<(), StoreError> {
+        self.store
+            .write(move |tx| {
+                tx.open_table(NAMES)?.insert(PROMISED, setup.0.as_slice())?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// The highest mark ever seen of each peer.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn seen(&self, committee: Committee) -> Result<BTreeMap<PartyId, Mark>, StoreError> {
+        let (context, epoch) = self.names;
         self.store.read(|tx| {
             let table = tx.open_table(SEEN)?;
             let mut seen = BTreeMap::new();
             for party in committee.parties() {
                 if let Some(row) = table.get(party.number())? {
-                    let (begun, taken) = row.value();
-                    seen.insert(party, Counters { begun, taken });
+                    let (begun, taken, signature) = row.value();
+                    let counters = Counters { begun, taken };
+                    seen.insert(party, Mark { party, context, epoch, counters, signature: *signature });
                 }
             }
             Ok(seen)
         })
     }
 
-    /// Remembers the counters of a peer.
+    /// Remembers marks of peers, in one transaction.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn saw(&self, peer: PartyId, counters: Counters) -> Result<(), StoreError> {
+    pub async fn saw(&self, marks: Vec<Mark>) -> Result<(), StoreError> {
         self.store
             .write(move |tx| {
-                tx.open_table(SEEN)?.insert(peer.number(), (counters.begun, counters.taken))?;
+                let mut table = tx.open_table(SEEN)?;
+                for mark in &marks {
+                    let row = (mark.counters.begun, mark.counters.taken, &mark.signature);
+                    table.insert(mark.party.number(), row)?;
+                }
                 Ok(())
             })
             .await
-    }
-
-    /// The same; a store that fails is logged.
-    pub(crate) async fn saw_or_log(&self, peer: PartyId, counters: Counters) {
-        if let Err(error) = self.saw(peer, counters).await {
-            tracing::error!(%peer, %error, "a peer's counters are not stored");
-        }
     }
 
     /// What the committee holds against its members, as far as this node took part.
@@ -149,7 +173,7 @@ impl Ledger {
         self.store.read(|tx| {
             let row = tx.open_table(STANDING)?.get(ROW)?.map(|row| row.value());
             let (evicted, careful) = row.unwrap_or_default();
-            Ok(Standing { evicted: evicted_of(evicted, committee).unwrap_or_default(), careful })
+            Ok(Standing { evicted: parties_of(evicted, committee).unwrap_or_default(), careful })
         })
     }
 
@@ -158,7 +182,7 @@ impl Ledger {
     /// # Errors
     /// [`StoreError`].
     pub async fn set_standing(&self, standing: &Standing) -> Result<(), StoreError> {
-        let row = (evicted_mask(standing), standing.careful);
+        let row = (mask_of(&standing.evicted), standing.careful);
         self.store
             .write(move |tx| {
                 tx.open_table(STANDING)?.insert(ROW, row)?;

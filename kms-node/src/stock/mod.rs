@@ -25,7 +25,7 @@ pub use shares::EndedSession;
 pub use status::Status;
 pub use trust::{Trust, judge};
 
-use crate::rounds::{Counters, Hub};
+use crate::rounds::{Begun, Counters, Hub, mask_of, parties_of};
 use crate::store::{Store, StoreError};
 use books::Books;
 use chunk::Chunk;
@@ -34,7 +34,7 @@ use redb::{ReadableTable as _, WriteTransaction};
 use rows::{Rows, joined};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tables::{BALLOTS, BATCHES, CHUNKS, SHARES};
+use tables::{BALLOTS, BATCHES, CHUNKS, LEFT_OUT, SHARES};
 use tkms_mpc::exact::{self, Certificate, Width};
 use tkms_mpc::fault::Owner;
 use tkms_mpc::prss::PrssKeys;
@@ -113,7 +113,9 @@ impl Stock {
         store.read(|tx| {
             for row in tx.open_table(BATCHES)?.iter()? {
                 let (number, row) = row?;
-                books.open(number.value(), row.value().1);
+                let left_out = tx.open_table(LEFT_OUT)?.get(number.value())?.map_or(0, |mask| mask.value());
+                let left_out = parties_of(left_out, hub.committee()).unwrap_or_default();
+                books.open(number.value(), row.value().1, &left_out);
             }
             for row in tx.open_table(BALLOTS)?.iter()? {
                 let (place, vote) = row?;
@@ -152,7 +154,8 @@ impl Stock {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn put(&self, batch: u64, session: SessionId, items: &ExactItems) -> Result<(), StoreError> {
+    pub async fn put(&self, begun: &Begun, items: &ExactItems) -> Result<(), StoreError> {
+        let (batch, session, left_out) = (begun.number, begun.session, mask_of(&begun.standing.evicted));
         let key = self.batch_key(batch, &session.0.0);
         let bytes = items.to_secret_bytes();
         let chunks = bytes.chunks(CHUNK_ITEMS * ITEM_BYTES).zip(0..);
@@ -164,11 +167,12 @@ impl Stock {
             for (number, row) in (0..).zip(&rows) {
                 chunks.insert((batch, number), row.as_slice())?;
             }
+            tx.open_table(LEFT_OUT)?.insert(batch, left_out)?;
             tx.open_table(BATCHES)?.insert(batch, (&session.0.0, count, count))?;
             Ok(())
         });
         written.await?;
-        self.books().open(batch, count);
+        self.books().open(batch, count, &begun.standing.evicted);
         Ok(())
     }
 
@@ -246,7 +250,7 @@ impl Stock {
 
     fn counted(&self, own: Counters) {
         self.0.ledger.note(own);
-        self.0.hub.tell(|stand| stand.own = stand.own.highest(own));
+        self.0.hub.count(own);
     }
 
     /// The items of a certified range. They stay on disk until [`Self::end`]: whoever comes back from a crash in between
@@ -382,6 +386,7 @@ impl Stock {
         let gone = left == taken;
         if gone {
             batches.remove(batch)?;
+            tx.open_table(LEFT_OUT)?.remove(batch)?;
             tx.open_table(BALLOTS)?.retain_in((batch, 0)..=(batch, u32::MAX), |_, _| false)?;
         } else {
             batches.insert(batch, (&session, count, left - taken))?;
@@ -403,7 +408,7 @@ impl Stock {
         })
     }
 
-    /// Gives up every item of an old store and lifts the counters to what the peers saw.
+    /// Gives up every item of an old store and lifts the counters to what this node has signed.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -14,6 +14,7 @@ use tkms_mpc::preprocessing::MAX_ITEMS;
 /// | `batch_items` | 104,000 | items of a batch; the same at every node |
 /// | `round_ms` | 5,000 | a round ends, at the latest, after this |
 /// | `setup_wait_ms` | 30,000 | after this, 2t + 1 nodes make the mask keys without those that are absent |
+/// | `absent_ms` | 600,000 | a node that is not ready for this long is left out of batches until it is, once 2t + 1 nodes find so; meanwhile it counts among the t that may fail; 0: never |
 /// | `evict_silent` | false | a node that is silent in a batch is left out of those of the rest of the epoch; the same at every node, and only where rounds are far longer than delays |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -23,12 +24,20 @@ pub struct Preprocessing {
     pub batch_items: u32,
     pub round_ms: u32,
     pub setup_wait_ms: u32,
+    pub absent_ms: u32,
     pub evict_silent: bool,
 }
 
 impl Default for Preprocessing {
     fn default() -> Self {
-        Self { items: 400_000, batch_items: 104_000, round_ms: 5_000, setup_wait_ms: 30_000, evict_silent: false }
+        Self {
+            items: 400_000,
+            batch_items: 104_000,
+            round_ms: 5_000,
+            setup_wait_ms: 30_000,
+            absent_ms: 600_000,
+            evict_silent: false,
+        }
     }
 }
 
@@ -41,6 +50,9 @@ pub enum PlanError {
     /// A round takes some time.
     #[error("preprocessing.round_ms is {0}; at least 50")]
     Round(u32),
+    /// Nobody is away for missing one message.
+    #[error("preprocessing.absent_ms is {0}; 0, or at least 1000")]
+    Absent(u32),
 }
 
 impl Preprocessing {
@@ -55,6 +67,9 @@ impl Preprocessing {
         if self.round_ms < 50 {
             return Err(PlanError::Round(self.round_ms));
         }
+        if self.absent_ms != 0 && self.absent_ms < 1_000 {
+            return Err(PlanError::Absent(self.absent_ms));
+        }
         Ok(())
     }
 
@@ -68,6 +83,12 @@ impl Preprocessing {
     #[must_use]
     pub const fn round_time(&self) -> Duration {
         Duration::from_millis(self.round_ms as u64)
+    }
+
+    /// How long a node may not be ready for a batch before the others go on without it; `None`: they wait for ever.
+    #[must_use]
+    pub fn patience(&self) -> Option<Duration> {
+        (self.absent_ms > 0).then(|| Duration::from_millis(self.absent_ms.into()))
     }
 
     /// How long a setup waits for everyone.
@@ -90,5 +111,9 @@ mod tests {
         }
         assert_eq!(with(104_856).check(), Ok(()));
         assert!(Preprocessing { round_ms: 0, ..Preprocessing::default() }.check().is_err());
+        let absent = |absent_ms| Preprocessing { absent_ms, ..Preprocessing::default() };
+        assert_eq!(absent(999).check(), Err(PlanError::Absent(999)));
+        assert!(absent(0).check().is_ok() && absent(0).patience().is_none(), "for ever");
+        assert_eq!(absent(1_000).patience(), Some(Duration::from_secs(1)));
     }
 }

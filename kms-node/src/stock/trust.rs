@@ -14,11 +14,11 @@ pub enum Trust {
         /// Peers that have to.
         needed: usize,
     },
-    /// The store is older than what t + 1 peers saw of us: nothing is taken and no batch begun until it is given up.
+    /// The store is older than what this node has signed: nothing is taken and no batch begun until it is given up.
     RolledBack {
         /// On our disk.
         ours: Counters,
-        /// What t + 1 peers saw at least.
+        /// What peers show with its signature.
         seen: Counters,
     },
     /// Nothing speaks against it.
@@ -33,7 +33,7 @@ impl fmt::Display for Trust {
             }
             Self::RolledBack { ours, seen } => write!(
                 f,
-                "rolled back: the store has begun {} batches and taken {} items, peers saw {} and {}",
+                "rolled back: the store has begun {} batches and taken {} items, peers show its signature on {} and {}",
                 ours.begun, ours.taken, seen.begun, seen.taken
             ),
             Self::Confirmed => f.write_str("confirmed"),
@@ -41,20 +41,14 @@ impl fmt::Display for Trust {
     }
 }
 
-/// Judges by what each peer has said since our start.
+/// Judges by what each peer has shown, since our start, that we have signed.
 ///
-/// A claim counts if t + 1 peers support it, so that t liars cannot void a stock. n − 1 − t peers have to speak: as many
-/// as answer when t are dead.
+/// Nobody else can sign it, so one peer is enough: t liars can hide a mark and invent none. n − 1 − t peers have to speak:
+/// as many as answer when t are dead. t of them may lie, so t others, of which one at least is enough, tell what they saw.
 #[must_use]
 pub fn judge(committee: Committee, ours: Counters, claims: &[Counters]) -> Trust {
-    let faults = committee.threshold().faults();
-    let needed = committee.size() - 1 - faults;
-    let supported = |of: fn(&Counters) -> u64| {
-        let mut sorted: Vec<u64> = claims.iter().map(of).collect();
-        sorted.sort_unstable_by(|a, b| b.cmp(a));
-        sorted.get(faults).copied().unwrap_or_default()
-    };
-    let seen = Counters { begun: supported(|claim| claim.begun), taken: supported(|claim| claim.taken) };
+    let needed = committee.size() - 1 - committee.threshold().faults();
+    let seen = claims.iter().fold(Counters::default(), |seen, claim| seen.highest(*claim));
     if ours.behind(seen) {
         return Trust::RolledBack { ours, seen };
     }
@@ -77,12 +71,14 @@ mod tests {
     }
 
     #[test]
-    fn one_liar_of_four_voids_nothing_and_two_peers_do() {
-        assert_eq!(four(at(3, 5), &[at(9, 9), at(3, 5), at(3, 4)]), Trust::Confirmed);
-        let seen = at(4, 5);
-        assert_eq!(four(at(3, 5), &[at(4, 9), at(3, 5), at(4, 4)]), Trust::RolledBack { ours: at(3, 5), seen });
+    fn one_honest_peer_is_enough_whatever_the_others_hide() {
+        let seen = at(9, 5);
+        let old = Trust::RolledBack { ours: at(3, 5), seen };
+        assert_eq!(four(at(3, 5), &[at(0, 0), seen]), old, "a liar answers before a slow honest peer does");
+        assert_eq!(four(at(3, 5), &[seen]), old);
         let seen = at(3, 6);
-        assert_eq!(four(at(3, 5), &[at(3, 7), at(3, 6)]), Trust::RolledBack { ours: at(3, 5), seen });
+        assert_eq!(four(at(3, 5), &[at(0, 0), at(0, 0), seen]), Trust::RolledBack { ours: at(3, 5), seen });
+        assert_eq!(four(at(3, 5), &[at(3, 5), at(2, 5), at(3, 4)]), Trust::Confirmed);
     }
 
     #[test]

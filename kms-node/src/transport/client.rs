@@ -89,7 +89,7 @@ impl PeerClient {
         let Membership { me, names, committee, .. } = *self.membership;
         let reply =
             self.client.clone().meet(names.seal_stand(me, stand)).await.map_err(|status| self.called(&status))?;
-        let opened = names.open_stand(self.party, committee, reply.into_inner());
+        let opened = names.open_stand(self.party, (me, committee), reply.into_inner());
         opened.map_err(|reason| TransportError::Answer { peer: self.party, reason })
     }
 

@@ -135,7 +135,7 @@ impl Peer for PeerServer {
     async fn meet(&self, request: Request<Stand>) -> Result<Response<Stand>, Status> {
         let caller = self.caller(&request)?;
         let Membership { me, names, committee, .. } = *self.membership;
-        let opened = names.open_stand(caller, committee, request.into_inner());
+        let opened = names.open_stand(caller, (me, committee), request.into_inner());
         let stand = opened.map_err(|error| refused(caller, &error))?;
         let (answer, ours) = oneshot::channel();
         let ours = self.ask(caller, Event::Meets(stand, answer), ours).await?;

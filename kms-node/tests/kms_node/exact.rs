@@ -20,8 +20,14 @@ use tkms_wire::material::Format;
 use tkms_wire::samples::SampleList;
 use tkms_wire::user_payload::UserKeyPair;
 
-pub const PLAN: Preprocessing =
-    Preprocessing { items: 2_000, batch_items: 1_000, round_ms: 1_000, setup_wait_ms: 30_000, evict_silent: false };
+pub const PLAN: Preprocessing = Preprocessing {
+    items: 2_000,
+    batch_items: 1_000,
+    round_ms: 1_000,
+    setup_wait_ms: 30_000,
+    absent_ms: 0,
+    evict_silent: false,
+};
 /// Kinds of parts of a frame.
 const VOTES: u8 = 1;
 const REVEALED: u8 = 3;

@@ -19,8 +19,14 @@ use tkms_mpc::exhibit::Exhibit;
 use tkms_types::{Committee, FheType, PartyId};
 
 const HONEST: [usize; 3] = [1, 2, 3];
-const PLAN: Preprocessing =
-    Preprocessing { items: 2_000, batch_items: 1_000, round_ms: 2_000, setup_wait_ms: 60_000, evict_silent: false };
+const PLAN: Preprocessing = Preprocessing {
+    items: 2_000,
+    batch_items: 1_000,
+    round_ms: 2_000,
+    setup_wait_ms: 60_000,
+    absent_ms: 0,
+    evict_silent: false,
+};
 /// Short rounds: who is silent costs each of them.
 const SHORT: Preprocessing = Preprocessing { round_ms: 400, ..PLAN };
 /// Where a private frame has the tag of its message: after the round and the mark that nothing is signed.

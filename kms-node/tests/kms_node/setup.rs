@@ -1,18 +1,25 @@
 //! Mask keys made by the nodes themselves, over real TLS: with a dead node, a lying one, restarts at any time.
 
 use crate::cluster::eventually;
-use crate::common::bent::bent_frames;
+use crate::common::bent::{bent_frames, bent_stands};
 use crate::common::cluster::{World, words};
 use crate::common::{handle, public_ciphertext};
 use alloy_primitives::U256;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tkms_kms_node::rounds::{Stage, Stand};
 use tkms_kms_node::stock::Preprocessing;
 use tkms_kms_node::transport::RoundFrame;
 use tkms_types::{FheType, PartyId, SessionId};
 
-const QUICK: Preprocessing =
-    Preprocessing { items: 0, batch_items: 104_000, round_ms: 1_000, setup_wait_ms: 1_500, evict_silent: false };
+const QUICK: Preprocessing = Preprocessing {
+    items: 0,
+    batch_items: 104_000,
+    round_ms: 1_000,
+    setup_wait_ms: 1_500,
+    absent_ms: 0,
+    evict_silent: false,
+};
 
 fn world() -> World {
     let mut world = World::without_masks(4);
@@ -120,4 +127,36 @@ async fn a_node_that_garbles_its_frames_is_named_by_all_and_the_others_have_keys
         assert_eq!(blamed, BTreeSet::from([4]), "party {party}");
     }
     decrypts(&world, &[1, 2, 3], 41).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn keys_that_two_of_four_kept_through_a_crash_are_given_up_and_others_are_made() {
+    let mut world = world();
+    let lost = world.leave_pending(&[1, 2]);
+    world.start(1..=4).await;
+    all_hold(&world, &[1, 2, 3, 4]).await;
+    assert_ne!(masks(&world, 1).unwrap().0, lost, "two cannot give the others their keys");
+    decrypts(&world, &[1, 2, 3, 4], 71).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn keys_that_three_of_four_kept_through_a_crash_come_into_force_and_the_fourth_gets_its_own() {
+    let mut world = world();
+    let kept = world.leave_pending(&[1, 2, 4]);
+    world.start([1, 2, 4, 3]).await;
+    all_hold(&world, &[1, 2, 3, 4]).await;
+    assert_eq!(masks(&world, 3).unwrap().0, kept);
+    decrypts(&world, &[1, 2, 3, 4], 72).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_liar_that_says_other_keys_are_in_force_keeps_nobody_from_new_ones() {
+    let mut world = world();
+    let lost = world.leave_pending(&[1, 2]);
+    world.start(1..=3).await;
+    let lies = |stand| Stand { stage: Stage::InForce, mask_keys: Some(SessionId([9; 32].into())), ..stand };
+    world.start_with(4, Some(bent_stands(lies))).await;
+    all_hold(&world, &[1, 2, 3]).await;
+    assert_ne!(masks(&world, 1).unwrap().0, lost);
+    decrypts(&world, &[1, 2, 3], 73).await;
 }

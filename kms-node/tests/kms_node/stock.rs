@@ -2,16 +2,27 @@
 //! gives nothing.
 
 use crate::cluster::eventually;
-use crate::common::cluster::World;
+use crate::common::bent::bent_stands;
+use crate::common::cluster::{World, words};
+use crate::common::{handle, public_ciphertext};
+use alloy_primitives::U256;
+use std::collections::BTreeSet;
 use std::time::Duration;
+use tkms_kms_node::rounds::Stand;
 use tkms_kms_node::stock::{BITS, CHUNK_ITEMS, ExactItems, Preprocessing, Stock, TakeError, Trust};
 use tkms_mpc::ring::Gr16;
 use tkms_mpc::shamir::{Received, decode};
-use tkms_types::PartyId;
+use tkms_types::{FheType, PartyId};
 
 const BATCH: u32 = 1_000;
-const PLAN: Preprocessing =
-    Preprocessing { items: 2_000, batch_items: BATCH, round_ms: 1_000, setup_wait_ms: 30_000, evict_silent: false };
+const PLAN: Preprocessing = Preprocessing {
+    items: 2_000,
+    batch_items: BATCH,
+    round_ms: 1_000,
+    setup_wait_ms: 30_000,
+    absent_ms: 0,
+    evict_silent: false,
+};
 
 fn world() -> World {
     let mut world = World::new(4);
@@ -131,11 +142,10 @@ async fn closed(file: &std::path::Path) {
     eventually(async || redb::Database::open(file).ok().map(drop)).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_old_store_is_recognised_by_its_peers_memory_and_gives_no_item() {
-    let mut world = world();
+/// Stops the first node, lets it run again and take items, and puts back its store as it was before. Names the batch.
+async fn put_back_an_old_store(world: &mut World) -> u64 {
     world.start(1..=4).await;
-    let batch = common_batch(&world, 2_000).await;
+    let batch = common_batch(world, 2_000).await;
     world.stop(1).await;
     let file = world.config(1).data_dir.join("node.redb");
     closed(&file).await;
@@ -150,9 +160,12 @@ async fn an_old_store_is_recognised_by_its_peers_memory_and_gives_no_item() {
     world.stop(1).await;
     closed(&file).await;
     std::fs::write(&file, old).unwrap();
-    world.start([1]).await;
+    batch
+}
+
+/// Whatever the state of the first node is meanwhile, the items of its old copy are not given, and it knows why.
+async fn gives_nothing_of_an_old_store_and_takes_part_again(world: &mut World, batch: u64, missing: Option<usize>) {
     let stock = eventually(async || world.node(1).stock().cloned()).await;
-    // Whatever its state is meanwhile, the items of the old copy are not given
     for _ in 0..40 {
         match stock.take(batch, 0..50).await {
             Err(TakeError::Distrusted(_) | TakeError::NoBatch(_)) => {}
@@ -163,8 +176,27 @@ async fn an_old_store_is_recognised_by_its_peers_memory_and_gives_no_item() {
     let trust = eventually(async || Some(stock.trust()).filter(|trust| *trust == Trust::Confirmed)).await;
     assert_eq!(trust, Trust::Confirmed, "re-synchronised");
     assert!(stock.batches().unwrap().iter().all(|(number, _)| *number != batch), "old batches are given up");
-    // and it takes part again
+    world.start(missing).await;
     eventually(async || stock.batches().unwrap().iter().any(|(number, _)| *number > batch).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_old_store_is_recognised_by_its_peers_memory_and_gives_no_item() {
+    let mut world = world();
+    let batch = put_back_an_old_store(&mut world).await;
+    world.start([1]).await;
+    gives_nothing_of_an_old_store_and_takes_part_again(&mut world, batch, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_old_store_is_recognised_by_one_honest_peer_while_a_liar_hides_it_and_another_is_slow() {
+    let mut world = world();
+    let batch = put_back_an_old_store(&mut world).await;
+    world.stop(3).await;
+    world.stop(4).await;
+    world.start_with(3, Some(bent_stands(|stand| Stand { yours: None, ..stand }))).await;
+    world.start([1]).await;
+    gives_nothing_of_an_old_store_and_takes_part_again(&mut world, batch, Some(4)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -183,4 +215,49 @@ async fn without_every_node_no_batch_begins_and_the_node_stays_ready() {
     common_batch(&world, 2_000).await;
     let phase = eventually(async || Some(world.info(4).await.phase).filter(|phase| phase == "ready")).await;
     assert_eq!(phase, "ready");
+}
+
+fn numbers(world: &World, party: usize) -> BTreeSet<u64> {
+    let batches = world.node(party).stock().map(|stock| stock.batches().unwrap()).unwrap_or_default();
+    batches.into_iter().map(|(number, _)| number).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn three_of_four_fill_their_stock_without_the_dead_one_and_answer_and_take_it_back_when_it_comes() {
+    let mut world = World::new(4).exact();
+    world.preprocess(Preprocessing { absent_ms: 1_500, ..PLAN });
+    world.start(1..=3).await;
+    let has = async |world: &World, party: usize, items: u64| {
+        eventually(async || world.node(party).stock().filter(|stock| stock.free() >= items).map(drop)).await;
+    };
+    for party in 1..=3 {
+        has(&world, party, 2_000).await;
+    }
+    let three: Vec<_> = (1..=3).map(|party| numbers(&world, party)).collect();
+    let common = three[0].iter().find(|number| three.iter().all(|list| list.contains(number))).copied().unwrap();
+    let mut items = Vec::new();
+    for party in 1..=3 {
+        items.push(stock(&world, party).take(common, 900..1_000).await.unwrap());
+    }
+    assert!(opened(&items).iter().all(|(sum, top)| *sum < 1 << BITS && *top == sum >> (BITS - 1)));
+    decrypts(&world, &[1, 2, 3], 61).await;
+    // nobody holds anything against it: it gets its part of what is made from now on, and decrypts with the others
+    world.start([4]).await;
+    has(&world, 4, 1_000).await;
+    let shared = numbers(&world, 4);
+    assert!(shared.iter().all(|number| *number > common) && !shared.is_empty());
+    eventually(async || (1..=3).all(|party| !numbers(&world, party).is_disjoint(&shared)).then_some(())).await;
+    decrypts(&world, &[1, 2, 3, 4], 62).await;
+    for party in 1..=4 {
+        assert!(world.info(party).await.blamed.is_empty(), "absence is no fault");
+    }
+}
+
+async fn decrypts(world: &World, parties: &[usize], value: u64) {
+    let (handle, material) = public_ciphertext(world, handle(value as u8, FheType::Uint8), value).await;
+    let (handles, materials) = ([handle], [material]);
+    let ask = |party: &usize| world.ask_public(*party, &handles, &materials, Duration::from_secs(30));
+    for reply in futures::future::join_all(parties.iter().map(ask)).await {
+        assert_eq!(words(&reply), [U256::from(value)]);
+    }
 }

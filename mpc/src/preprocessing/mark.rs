@@ -1,5 +1,5 @@
-//! A store that was restored from an older copy would use numbers and items a second time. So a party signs, with every
-//! batch it begins, how far it has come; its peers keep the highest such mark and show it when the party comes back
+//! A store that was restored from an older copy would use numbers and items a second time. So a party signs how far it
+//! has come, whenever it has come further; its peers keep the highest such mark and show it when the party comes back
 //! ("Rollback" in `docs/protocol/preprocessing.md`).
 
 use crate::statement::{SIGNATURE_BYTES, Seal};
@@ -7,7 +7,30 @@ use crate::tags;
 use tkms_types::transcript::Transcript;
 use tkms_types::{ContextId, EpochId, PartyId};
 
-/// "In this epoch I have begun no batch from this number on."
+/// What a party has begun and used in an epoch. Both only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Batches begun: the number of the next one.
+    pub begun: u64,
+    /// Items taken, or bound to a session by a vote.
+    pub taken: u64,
+}
+
+impl Counters {
+    /// The larger of each.
+    #[must_use]
+    pub fn highest(self, other: Self) -> Self {
+        Self { begun: self.begun.max(other.begun), taken: self.taken.max(other.taken) }
+    }
+
+    /// Whether one of them is below the other's.
+    #[must_use]
+    pub const fn behind(self, other: Self) -> bool {
+        self.begun < other.begun || self.taken < other.taken
+    }
+}
+
+/// "In this epoch I have come so far": on the party's disk before it is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// Whose.
@@ -16,58 +39,30 @@ pub struct Mark {
     pub context: ContextId,
     /// The epoch.
     pub epoch: EpochId,
-    /// The next number.
-    pub next: u64,
+    /// How far.
+    pub counters: Counters,
     /// The party's signature.
     pub signature: [u8; SIGNATURE_BYTES],
 }
 
-/// The own store is older than what this party has signed since: it is refused until it has caught up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the store counts {stored} batches; peers show our signature on {signed}: it was rolled back")]
-pub struct RolledBack {
-    /// The next number in the store.
-    pub stored: u64,
-    /// The next number to use, and none of the stored items before it.
-    pub signed: u64,
-}
-
 impl Mark {
-    fn hash(party: PartyId, context: ContextId, epoch: EpochId, next: u64) -> [u8; 32] {
-        Transcript::new(tags::MARK).word(context).word(epoch).u8(party.number()).u64(next).finish().0
+    fn hash(&self) -> [u8; 32] {
+        let Self { party, context, epoch, counters, .. } = self;
+        let names = Transcript::new(tags::MARK).word(*context).word(*epoch).u8(party.number());
+        names.u64(counters.begun).u64(counters.taken).finish().0
     }
 
-    /// Signs our mark; to be stored first.
+    /// Signs our mark; what it counts has to be on disk.
     #[must_use]
-    pub fn sign(party: PartyId, (context, epoch): (ContextId, EpochId), next: u64, seal: &impl Seal) -> Self {
-        let signature = seal.sign(&Self::hash(party, context, epoch, next));
-        Self { party, context, epoch, next, signature }
+    pub fn sign(party: PartyId, (context, epoch): (ContextId, EpochId), counters: Counters, seal: &impl Seal) -> Self {
+        let unsigned = Self { party, context, epoch, counters, signature: [0; SIGNATURE_BYTES] };
+        Self { signature: seal.sign(&unsigned.hash()), ..unsigned }
     }
 
-    /// Whether the party signed it.
+    /// Whether the party signed it. Nobody else can: a store that is behind a mark of its own was rolled back, whoever
+    /// shows the mark. Liars can hide one and invent none, so one honest peer that answers is enough.
     #[must_use]
     pub fn verify(&self, seal: &impl Seal) -> bool {
-        let hash = Self::hash(self.party, self.context, self.epoch, self.next);
-        seal.verify(self.party, &hash, &self.signature)
-    }
-
-    /// Compares our store with what peers show of ours. Marks of other parties or epochs, or that we did not sign, say
-    /// nothing: liars can hide a mark and invent none, so one honest peer that answers is enough.
-    ///
-    /// # Errors
-    /// [`RolledBack`] if the store is older than a mark of ours.
-    pub fn check(
-        me: PartyId,
-        (context, epoch): (ContextId, EpochId),
-        stored: u64,
-        shown: &[Self],
-        seal: &impl Seal,
-    ) -> Result<(), RolledBack> {
-        let ours = shown.iter().filter(|mark| (mark.party, mark.context, mark.epoch) == (me, context, epoch));
-        let newer = ours.filter(|mark| mark.next > stored && mark.verify(seal));
-        match newer.map(|mark| mark.next).max() {
-            Some(signed) => Err(RolledBack { stored, signed }),
-            None => Ok(()),
-        }
+        seal.verify(self.party, &self.hash(), &self.signature)
     }
 }

@@ -10,14 +10,10 @@ use tkms_mpc::codec::{Malformed, RunKind, Terms, Wire};
 use tkms_mpc::decrypt::{MAX_BLOCKS, masked_shares};
 use tkms_mpc::fault::{Abort, Evidence, Failure, Fault, Misuse, StepId};
 use tkms_mpc::phase::{KeyShare, MAX_DIMENSION, Samples};
-use tkms_mpc::preprocessing::{
-    Batch, BatchId, BatchMsg, BitShares, Bits, Mark, Piece, RolledBack, Standing, TripleItem, products,
-};
+use tkms_mpc::preprocessing::{Batch, BatchId, BatchMsg, BitShares, Bits, Piece, Standing, TripleItem, products};
 use tkms_mpc::prss::PrssKeys;
 use tkms_mpc::ring::{Gr16, Gr64, Gr128};
 use tkms_mpc::shamir::{DecodeError, Received, decode, decode_complete};
-use tkms_mpc::sim::ToySeal;
-use tkms_mpc::statement::SIGNATURE_BYTES;
 use tkms_mpc::user::{CombineError, combine_user_shares};
 use tkms_mpc::vss::{MAX_SECRETS, Vss};
 use tkms_types::{ContextId, EpochId, Id, KeyId, SessionId};
@@ -239,6 +235,7 @@ const fn of_evidence(evidence: Evidence) -> (usize, &'static str) {
         Evidence::Split => (8, "broadcast"),
         Evidence::NotFromKeys => (9, "preprocessing"),
         Evidence::BadDealing => (10, "vss"),
+        Evidence::PassedOn { .. } => (11, "evidence"),
     }
 }
 
@@ -256,6 +253,7 @@ fn a_fault_names_culprit_step_and_evidence() {
         (Evidence::Split, "Split"),
         (Evidence::NotFromKeys, "NotFromKeys"),
         (Evidence::BadDealing, "BadDealing"),
+        (Evidence::PassedOn { round: 2 }, "PassedOn { round: 2 }"),
     ];
     for (place, (evidence, says)) in every.into_iter().enumerate() {
         assert_eq!(of_evidence(evidence).0, place);
@@ -278,17 +276,6 @@ fn an_abort_tells_the_silent_from_the_guilty() {
                 silent: [PartyId(2), PartyId(6)]; at fault: [PartyId(4)]";
     assert_eq!(abort.to_string(), says);
     assert_eq!(Failure::from(abort).culprits(), [party(4)], "silence proves nothing");
-}
-
-#[test]
-fn a_rolled_back_store_is_told_both_counts() {
-    let (me, names) = (party(1), (id().context, id().epoch));
-    let shown = [Mark::sign(me, names, 9, &ToySeal(me))];
-    let error = Mark::check(me, names, 4, &shown, &ToySeal(me)).unwrap_err();
-    assert_eq!(error, RolledBack { stored: 4, signed: 9 });
-    assert_eq!(error.to_string(), "the store counts 4 batches; peers show our signature on 9: it was rolled back");
-    let forged = [Mark { signature: [1; SIGNATURE_BYTES], ..shown[0] }];
-    assert_eq!(Mark::check(me, names, 4, &forged, &ToySeal(me)), Ok(()));
 }
 
 #[test]

@@ -4,6 +4,8 @@ use crate::common::{SIZES, committee, evidence_is_just, party, t};
 use k256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use k256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use rand_chacha::ChaCha20Rng;
+use std::cell::Cell;
+use std::rc::Rc;
 use tkms_mpc::broadcast::{Broadcast, BroadcastId, BroadcastMsg, Delivered};
 use tkms_mpc::codec::{RunKind, Terms, Wire};
 use tkms_mpc::fault::Evidence;
@@ -11,7 +13,7 @@ use tkms_mpc::machine::To;
 use tkms_mpc::preprocessing::BatchMsg;
 use tkms_mpc::ring::Gr16;
 use tkms_mpc::rounds::InRound;
-use tkms_mpc::run::{Run, RunStep};
+use tkms_mpc::run::{LOOKED_AT, Run, RunStep};
 use tkms_mpc::sim::ToySeal;
 use tkms_mpc::sim::lies::{Lies, Rushes, SaysTwice, TellsEach, WrongShape};
 use tkms_mpc::sim::rounds::{SyncReport, SyncRun};
@@ -224,19 +226,66 @@ fn an_altered_frame_is_unsigned_and_convicts_nobody() {
 }
 
 #[test]
-fn a_passed_on_statement_with_a_wrong_signature_convicts_nobody() {
-    let ends = in_step(4, |from, _, bytes| {
+fn a_passed_on_statement_with_a_wrong_signature_convicts_nobody_and_is_blamed_on_who_passed_it_on() {
+    let ends = in_step(4, |from, to, bytes| {
         let mut bytes = bytes.to_vec();
-        // round 2 passes on three statements: spoil digest, then signature, of the first
-        if from == party(2) && bytes[0] == 2 {
+        // round 2 passes on four statements, of 96 bytes each: spoil the digest of the first towards one party
+        if (from, to) == (party(2), party(3)) && bytes[0] == 2 {
             bytes[69] ^= 1;
         }
+        // a signature beside a digest that everyone knows is not looked at
         if from == party(3) && bytes[0] == 2 {
             bytes[69 + 40] ^= 1;
         }
         vec![bytes]
     });
-    assert!(ends.iter().all(|(step, evidence)| step.faults.is_empty() && evidence.is_empty()));
+    for (me, (step, evidence)) in (1..).map(party).zip(&ends) {
+        let blamed: Vec<_> = step.faults.iter().map(|fault| (fault.culprit, fault.evidence)).collect();
+        let expected = if me == party(3) { vec![(party(2), Evidence::PassedOn { round: 2 })] } else { vec![] };
+        assert_eq!((blamed, evidence.len()), (expected, 0), "at {me}");
+        assert!(step.output.is_some());
+    }
+}
+
+/// Counts what it is asked to check.
+struct Counts(Rc<Cell<u32>>);
+
+impl Seal for Counts {
+    fn sign(&self, hash: &[u8; 32]) -> [u8; 64] {
+        ToySeal(party(1)).sign(hash)
+    }
+
+    fn verify(&self, party: PartyId, hash: &[u8; 32], signature: &[u8; 64]) -> bool {
+        self.0.set(self.0.get() + 1);
+        ToySeal(party).verify(party, hash, signature)
+    }
+}
+
+#[test]
+fn a_party_that_never_stops_talking_makes_nobody_check_signatures_without_end() {
+    let checked = Rc::new(Cell::new(0));
+    let (protocol, first) = broadcast(4, party(1), 1);
+    let mut run = Run::start(protocol, first, Counts(Rc::clone(&checked))).0;
+    for from in [2, 3, 4].map(party) {
+        run.receive(from, &first_frame(1, from));
+    }
+    assert_eq!((run.round(), checked.get()), (2, 3));
+    let frame = |round: u8, number: u32| {
+        let mut bytes = [&[round, 0, 1][..], &[0; 64], &[0b1111, 0]].concat();
+        for _ in 0..4 {
+            bytes.extend([&number.to_le_bytes()[..], &[7; 92]].concat());
+        }
+        bytes.extend(BroadcastMsg::Echo(vec![None; 4]).to_bytes());
+        bytes
+    };
+    let mut blamed = Vec::new();
+    for (round, number) in [2, 3, 4].into_iter().flat_map(|round| (0..500).map(move |number| (round, number))) {
+        blamed.extend(run.receive(party(4), &frame(round, number)).faults);
+    }
+    assert_eq!(blamed.len(), 1, "named once");
+    assert_eq!((blamed[0].culprit, blamed[0].evidence), (party(4), Evidence::PassedOn { round: 2 }));
+    assert!(checked.get() - 3 <= 3 * u32::from(LOOKED_AT), "{} signatures checked for 1,500 frames", checked.get());
+    assert_eq!(run.awaited(), [party(2), party(3)], "it has spoken, and the others are still heard");
 }
 
 fn lone(n: usize) -> Run<Broadcast, ToySeal> {

@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use tkms_mpc::broadcast::{Broadcast, BroadcastId, BroadcastMsg};
 use tkms_mpc::codec::{RunKind, Terms, Wire};
-use tkms_mpc::preprocessing::{Batch, BatchId, BatchMsg, BitShares, Bits, Mark, Piece, Standing, Triples};
+use tkms_mpc::preprocessing::{Batch, BatchId, BatchMsg, BitShares, Bits, Counters, Mark, Piece, Standing, Triples};
 use tkms_mpc::prss::PrssKeys;
 use tkms_mpc::prss_setup::SetupMsg;
 use tkms_mpc::ring::{Gr16, Gr64, Gr128, Ring};
@@ -98,8 +98,8 @@ impl Seal for Shows {
 
 #[test]
 fn what_is_signed_of_a_mark_is_what_its_page_writes() {
-    let mark = Mark::sign(party(3), (context(), epoch()), 5, &Shows);
-    let fields: [&[u8]; 4] = [&word(context()), &word(epoch()), &[3], &5u64.to_be_bytes()];
+    let mark = Mark::sign(party(3), (context(), epoch()), Counters { begun: 5, taken: 9 }, &Shows);
+    let fields: [&[u8]; 5] = [&word(context()), &word(epoch()), &[3], &5u64.to_be_bytes(), &9u64.to_be_bytes()];
     assert_eq!(mark.signature[..32], tagged("tkms/preprocessing/mark/v1", &fields));
     assert!(mark.verify(&Shows));
 }

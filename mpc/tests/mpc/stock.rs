@@ -5,7 +5,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use tkms_mpc::fault::Misuse;
 use tkms_mpc::preprocessing::{
-    BatchId, BitShares, Item, MAX_MASK_BITS, Mark, MaskItem, Piece, RolledBack, TripleItem, TripleShares,
+    BatchId, BitShares, Counters, Item, MAX_MASK_BITS, Mark, MaskItem, Piece, TripleItem, TripleShares,
 };
 use tkms_mpc::ring::{Gr16, Gr64};
 use tkms_mpc::shamir::{reconstruct, share};
@@ -155,28 +155,29 @@ fn masks_of_no_bits_or_too_many_are_refused_and_debug_shows_none() {
 }
 
 #[test]
-fn a_store_older_than_our_own_signature_is_refused() {
-    let (context, epoch) = (ContextId::numbered(1), EpochId::numbered(2));
-    let (me, seal) = (party(2), ToySeal(party(2)));
-    let shown = [4, 9, 7].map(|next| Mark::sign(me, (context, epoch), next, &seal));
-    let check = |stored, shown: &[Mark]| Mark::check(me, (context, epoch), stored, shown, &seal);
-    assert_eq!(check(9, &shown), Ok(()));
-    assert_eq!(check(10, &shown), Ok(()), "ahead of what peers saw");
-    assert_eq!(check(8, &shown), Err(RolledBack { stored: 8, signed: 9 }), "one honest peer is enough");
-    assert_eq!(check(0, &[]), Ok(()));
+fn counters_are_behind_if_one_of_them_is() {
+    let at = |begun, taken| Counters { begun, taken };
+    assert!(at(3, 5).behind(at(4, 5)) && at(3, 5).behind(at(3, 6)) && at(3, 5).behind(at(2, 6)));
+    assert!(!at(3, 5).behind(at(3, 5)) && !at(3, 5).behind(at(2, 4)));
+    assert_eq!(at(3, 5).highest(at(2, 6)), at(3, 6));
 }
 
 #[test]
-fn peers_can_invent_no_rollback() {
+fn a_mark_is_its_partys_own_or_none() {
     let place = (ContextId::numbered(1), EpochId::numbered(2));
-    let (me, liar, seal) = (party(2), party(3), ToySeal(party(3)));
-    let of_another = Mark::sign(liar, place, 99, &seal);
+    let (me, liar, seal) = (party(2), party(3), ToySeal(party(1)));
+    let far = Counters { begun: 99, taken: 99 };
+    let own = |counters| Mark::sign(me, place, counters, &ToySeal(me));
+    let of_another = Mark::sign(liar, place, far, &ToySeal(liar));
+    assert!(own(far).verify(&seal) && of_another.verify(&seal));
     let forged = Mark { party: me, ..of_another };
-    let raised = Mark { next: 99, ..Mark::sign(me, place, 4, &ToySeal(me)) };
-    let of_another_epoch = Mark::sign(me, (place.0, EpochId::numbered(3)), 99, &ToySeal(me));
+    let raised = |counters| Mark { counters, ..own(Counters { begun: 4, taken: 7 }) };
+    let of_another_epoch = Mark::sign(me, (place.0, EpochId::numbered(3)), far, &ToySeal(me));
     let moved = Mark { epoch: place.1, ..of_another_epoch };
-    for mark in [of_another, forged, raised, of_another_epoch, moved] {
-        assert_eq!(Mark::check(me, place, 4, &[mark], &seal), Ok(()));
+    let of_another_context = Mark { context: ContextId::numbered(9), ..own(far) };
+    let swapped = raised(Counters { begun: 7, taken: 4 });
+    let one_more = [Counters { begun: 5, taken: 7 }, Counters { begun: 4, taken: 8 }].map(raised);
+    for mark in [forged, moved, of_another_context, swapped].into_iter().chain(one_more) {
+        assert!(!mark.verify(&seal), "{mark:?}");
     }
-    assert!(of_another.verify(&seal) && !forged.verify(&seal) && !raised.verify(&seal) && !moved.verify(&seal));
 }

@@ -177,6 +177,19 @@ impl World {
         store.masks(&self.mask_names(party), &self.identities[party - 1]).unwrap()
     }
 
+    /// These nodes have made mask keys of one setup and have stopped before they were in force.
+    pub fn leave_pending(&self, parties: &[usize]) -> SessionId {
+        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(5);
+        let keys = PrssKeys::deal(Committee::new(self.configs.len()).unwrap(), &mut rng).unwrap();
+        let session = SessionId(B256::repeat_byte(5));
+        for (keys, party) in keys.into_iter().zip(1..).filter(|(_, party)| parties.contains(party)) {
+            let store = Keystore::new(&self.configs[party - 1].data_dir);
+            let held = HeldMasks { session, keys };
+            store.store_pending_masks(&self.mask_names(party), &held, &self.identities[party - 1]).unwrap();
+        }
+        session
+    }
+
     fn mask_names(&self, party: usize) -> MaskNames {
         MaskNames {
             committee: Committee::new(self.configs.len()).unwrap(),
