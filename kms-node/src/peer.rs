@@ -65,7 +65,7 @@ impl PeerDesk {
                 Event::Frame(frame, answer) => drop(answer.send(self.background.hub().deliver(from, frame))),
                 Event::Meets(stand, answer) => {
                     drop(answer.send(self.background.hub().stand_for(from)));
-                    self.background.hub().note(from, stand);
+                    self.background.hub().note(from, *stand);
                 }
                 Event::WantsMaskKeys(setup, answer) => {
                     let held = self.background.masks().of(setup);

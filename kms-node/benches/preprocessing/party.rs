@@ -125,7 +125,7 @@ fn answer(transport: &Arc<dyn Transport>, hub: &Arc<Hub>, masks: &MaskKeys) -> m
                 Event::Frame(frame, answer) => drop(answer.send(hub.deliver(from, frame))),
                 Event::Meets(stand, answer) => {
                     drop(answer.send(hub.stand_for(from)));
-                    hub.note(from, stand);
+                    hub.note(from, *stand);
                 }
                 Event::WantsMaskKeys(setup, answer) => {
                     drop(answer.send(masks.of(setup).map(|held| shared_with(&held.keys, from))));

@@ -1,13 +1,14 @@
 //! One ciphertext under `exact`: its attempts, from votes to the answer. Pure but for the stock, which it reads.
 
 mod timing;
+mod votes;
 
 use super::attempt::{Attempt, Machine};
-use super::codec::{Ballot, Part, Vote, What, Word, write_elements};
+use super::codec::{Part, What, Word, write_elements};
 use super::{Names, Queues};
 use crate::limits::{AWAY_TIME, BEFORE_PULLING, ON_DEMAND_TIME, SETTLE_TIME};
 use crate::session::Opened;
-use crate::stock::{BindError, Claim, EndedSession, Stock, TakeError};
+use crate::stock::{EndedSession, Stock, TakeError};
 use alloy_primitives::B256;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -188,63 +189,6 @@ impl Session {
         self.settle(desk.now);
         if self.is_done() {
             self.list = None;
-        }
-    }
-
-    /// Whether a party's vote on an attempt is known.
-    pub fn has_vote(&self, voter: PartyId, attempt: u32) -> bool {
-        self.attempts.get(&attempt).is_some_and(|attempt| attempt.votes.contains_key(&voter))
-    }
-
-    /// A vote whose signature was checked.
-    pub fn hear_vote(
-        &mut self,
-        desk: &Desk<'_>,
-        (voter, ballot): (PartyId, Option<Arc<Ballot>>),
-        vote: &Vote,
-        queues: &mut Queues,
-    ) {
-        let number = vote.attempt;
-        let sized = vote.from.checked_add(self.blocks()) == Some(vote.to);
-        if !(1..=desk.names.attempts()).contains(&number) || !sized {
-            tracing::debug!(session = %self.base, %voter, ?vote, "a vote for nothing that could be");
-            return;
-        }
-        let range = desk.names.range(vote);
-        let attempt = self.attempts.entry(number).or_default();
-        let ballot = ballot.filter(|ballot| ballot.votes.len() <= PASSED_ON);
-        attempt.votes.entry(voter).or_insert((range, ballot));
-        let proposer = desk.names.proposer(self.base, number);
-        if voter == desk.names.me {
-            attempt.claimed = true;
-        } else if voter == proposer {
-            self.second(desk, number, queues);
-        }
-        self.advance(desk, number, queues);
-    }
-
-    /// Our vote for what the proposer of an attempt proposed, if it is not cast yet.
-    fn second(&mut self, desk: &Desk<'_>, number: u32, queues: &mut Queues) {
-        let proposer = desk.names.proposer(self.base, number);
-        let Some(attempt) = self.attempts.get_mut(&number).filter(|attempt| !attempt.claimed) else { return };
-        let Some((range, _)) = attempt.votes.get(&proposer) else { return };
-        attempt.claimed = true;
-        let claim = Claim::Of { proposer, batch: range.batch.number, from: range.from, to: range.to };
-        queues.claims.push((self.base, number, claim));
-    }
-
-    /// Our vote was not cast. Where that may change it is asked for again by the clock: a batch may be in stock elsewhere before it
-    /// is here.
-    pub fn refused(&mut self, desk: &Desk<'_>, number: u32, error: &BindError) {
-        let retry = match error {
-            BindError::Empty(_) | BindError::Distrusted(_) => true,
-            BindError::NoBatch(batch) => desk.stock.expects(*batch),
-            BindError::Lane { .. } | BindError::Bound(_) => false,
-        };
-        if let Some(attempt) = self.attempts.get_mut(&number)
-            && retry
-        {
-            attempt.claimed = false;
         }
     }
 

@@ -290,3 +290,6 @@ impl Hub {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

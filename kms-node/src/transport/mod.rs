@@ -58,7 +58,7 @@ pub enum Event {
     /// A frame of a run. The answer says whether it was kept.
     Frame(RoundFrame, oneshot::Sender<bool>),
     /// The peer tells how it stands; the answer is how we do.
-    Meets(Stand, oneshot::Sender<Stand>),
+    Meets(Box<Stand>, oneshot::Sender<Stand>),
     /// The peer was absent when this setup made the mask keys, and asks for those both are entitled to.
     WantsMaskKeys(SessionId, oneshot::Sender<Option<SharedKeys>>),
 }

@@ -138,7 +138,7 @@ impl Peer for PeerServer {
         let opened = names.open_stand(caller, (me, committee), request.into_inner());
         let stand = opened.map_err(|error| refused(caller, &error))?;
         let (answer, ours) = oneshot::channel();
-        let ours = self.ask(caller, Event::Meets(stand, answer), ours).await?;
+        let ours = self.ask(caller, Event::Meets(Box::new(stand), answer), ours).await?;
         Ok(Response::new(names.seal_stand(me, ours)))
     }
 

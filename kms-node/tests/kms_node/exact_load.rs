@@ -11,8 +11,14 @@ use tkms_types::{FheType, Handle, PublicRequest};
 use tkms_wire::kms::PublicDecryptRequest;
 use tkms_wire::request::Call;
 
-const PLAN: Preprocessing =
-    Preprocessing { items: 52_000, batch_items: 52_000, round_ms: 20_000, setup_wait_ms: 30_000, evict_silent: false };
+const PLAN: Preprocessing = Preprocessing {
+    items: 52_000,
+    batch_items: 52_000,
+    round_ms: 20_000,
+    setup_wait_ms: 30_000,
+    absent_ms: 0,
+    evict_silent: false,
+};
 const REQUESTS: u64 = 100;
 const VALUES: u64 = 16;
 

@@ -2,7 +2,7 @@
 //! where what they said is signed, and the others go on by the rules of `docs/protocol/preprocessing.md` and `sessions.md`.
 
 use crate::cluster::eventually;
-use crate::common::bent::bent_frames;
+use crate::common::bent::{bent_frames, flooding};
 use crate::common::cluster::{World, words};
 use crate::common::{handle, public_ciphertext, signing_key};
 use crate::stock::opened;
@@ -54,6 +54,19 @@ fn deals_badly(to: PartyId, frame: RoundFrame) -> Option<RoundFrame> {
 
 fn says_nothing(_: PartyId, _: RoundFrame) -> Option<RoundFrame> {
     None
+}
+
+/// Statements of all the others, which nobody signed: each of them has to be checked by whoever reads on.
+fn floods(frame: RoundFrame, number: u32) -> Option<RoundFrame> {
+    /// Round, mark that something is signed, signature, mask of whose statements follow.
+    const PASSED_ON: usize = 3 + 64 + 2;
+    let mut bytes = frame.bytes.to_vec();
+    let signed = bytes.get(TAG - 1) == Some(&1);
+    let count = bytes.get(PASSED_ON - 2).filter(|_| signed)?.count_ones() as usize;
+    for statement in bytes.get_mut(PASSED_ON..)?.chunks_exact_mut(96).take(count) {
+        statement[..4].copy_from_slice(&number.to_le_bytes());
+    }
+    (count > 0).then(|| RoundFrame { session: frame.session, bytes: bytes.into() })
 }
 
 async fn world_with_a_fourth(plan: Preprocessing, cheat: fn(PartyId, RoundFrame) -> Option<RoundFrame>) -> World {
@@ -140,6 +153,20 @@ async fn a_liar_in_a_batch_is_named_by_all_convicted_by_its_keys_and_the_stock_f
     world.start([2]).await;
     assert_eq!(kept(&world), before);
     assert_eq!(convicted(&world, 2).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_node_that_floods_the_others_with_statements_of_nobody_is_named_and_stops_no_round() {
+    let mut world = World::new(4);
+    world.preprocess(Preprocessing { evict_silent: true, ..SHORT });
+    world.start(HONEST).await;
+    world.start_with(4, Some(flooding(floods))).await;
+    common_batch(&world).await;
+    for party in HONEST {
+        assert_eq!(blamed(&world, party).await, BTreeSet::from([4]), "party {party}");
+        assert_eq!(convicted(&world, party), [], "nobody signed for it");
+    }
+    decrypts(&world, 54).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

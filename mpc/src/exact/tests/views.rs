@@ -87,8 +87,13 @@ fn key_shares(committee: Committee, secret: u16) -> Vec<ExactKey> {
     committee.parties().map(of_party).collect()
 }
 
-/// Delivers everything in the order of parties until nobody speaks: outputs, and what each said in each round.
-fn in_step<P: Machine>(started: Vec<(P, Step<P::Msg, P::Output>)>) -> (Vec<P::Output>, Vec<(PartyId, P::Msg)>)
+/// Machines with their first steps.
+type Started<P> = Vec<(P, Step<<P as Machine>::Msg, <P as Machine>::Output>)>;
+/// Their outputs, and what each said in each round.
+type Ended<P> = (Vec<<P as Machine>::Output>, Vec<(PartyId, <P as Machine>::Msg)>);
+
+/// Delivers everything in the order of parties until nobody speaks.
+fn in_step<P: Machine>(started: Started<P>) -> Ended<P>
 where
     P::Msg: Clone,
 {
@@ -132,7 +137,7 @@ impl Case {
         let mut view = View(Vec::new());
         let shares = match self.masks {
             Masks::OnDemand => self.on_demand(&keys, &prss, &mut view),
-            _ => self.from_stock(&keys, &prss, rng, &mut view),
+            _ => self.with_stock(&keys, &prss, rng, &mut view),
         };
         let message = self.phases[usize::from(secret)] >> 3;
         let opened: Vec<_> = shares.iter().map(|own| (own.owner().party, own.user_share()[0])).collect();
@@ -186,7 +191,7 @@ impl Case {
     }
 
     /// With items that are dealt; the corrupt parties see their own.
-    fn from_stock(
+    fn with_stock(
         &self,
         keys: &[ExactKey],
         prss: &[PrssKeys],

@@ -61,7 +61,7 @@ pub fn draw(sweep: &Sweep) -> String {
 const fn dash(delay: u32) -> &'static str {
     match delay {
         0 => "",
-        ..40 => "dash",
+        1..40 => "dash",
         _ => "dot",
     }
 }

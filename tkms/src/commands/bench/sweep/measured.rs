@@ -138,6 +138,9 @@ impl Sweep {
 }
 
 #[cfg(test)]
+pub use tests::sweep as example;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -201,6 +204,3 @@ mod tests {
         assert!(entry(&line.replace("1.5", "null")).is_err());
     }
 }
-
-#[cfg(test)]
-pub use tests::sweep as example;

@@ -28,11 +28,11 @@ pub fn measure() -> Result<Vec<Samples>> {
 }
 
 fn squash(evaluator: &Evaluator, kind: &str, fhe: FheType) -> Result<Samples> {
-    median(evaluator, Mode::Flood, (kind, fhe), &|value| Ok(drop(evaluator.squash(value)?)), 1)
+    median(evaluator, Mode::Flood, (kind, fhe), &|value| evaluator.squash(value).map(drop).map_err(Into::into), 1)
 }
 
 fn switch(evaluator: &Evaluator, kind: &str, fhe: FheType) -> Result<Samples> {
-    median(evaluator, Mode::Exact, (kind, fhe), &|value| Ok(drop(value.switch()?)), SWITCHES)
+    median(evaluator, Mode::Exact, (kind, fhe), &|value| value.switch().map(drop).map_err(Into::into), SWITCHES)
 }
 
 fn median(
