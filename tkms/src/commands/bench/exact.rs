@@ -34,8 +34,8 @@ const WINDOW: f64 = 10.0;
 /// Clock ticks of /proc in a second, on every Linux in use.
 const TICKS: f64 = 100.0;
 
-/// Measures everything but the stages.
-pub async fn measure(devnet: &Devnet, args: &BenchArgs) -> Result<Vec<Figure>> {
+/// Measures everything but the stages. After an error `figures` holds what was measured before it.
+pub async fn measure(devnet: &Devnet, args: &BenchArgs, figures: &mut Vec<Figure>) -> Result<()> {
     let start = Instant::now();
     let tell = |what: &str| println!("  {:6.1} s  {what}", start.elapsed().as_secs_f64());
     let bench = Bench::new(devnet, &args.devnet).await?;
@@ -50,7 +50,7 @@ pub async fn measure(devnet: &Devnet, args: &BenchArgs) -> Result<Vec<Figure>> {
     let load = Load { bench: &bench, supply, nodes: Processes::of(devnet) };
     let asks = load.asks(0, SEQUENTIAL + 1, 1).await?;
     load.store(&asks).await?;
-    let mut figures = vec![Figure { name: "exact.e2e.callback_s", unit: "s", samples: callback }];
+    figures.push(Figure { name: "exact.e2e.callback_s", unit: "s", samples: callback });
     tell("stock");
     let made = bench.full_stock().await?;
     tell(&format!("{SEQUENTIAL} requests one after the other"));
@@ -80,7 +80,7 @@ pub async fn measure(devnet: &Devnet, args: &BenchArgs) -> Result<Vec<Figure>> {
         figures.push(one("exact.sustained_per_s", run.per_s()));
     }
     tell("done");
-    Ok(figures)
+    Ok(())
 }
 
 impl Bench<'_> {

@@ -26,15 +26,23 @@ pub async fn run(bench: &BenchArgs) -> Result<()> {
     let (target, exact) = (args.root.join(TARGET), args.decryption == Decryption::Exact);
     let devnet = super::devnet::start(&DevnetArgs { samples_at_nodes: exact, ..args.clone() }).await?;
     println!("\nOn the devnet: {} nodes, 1 s blocks, final two blocks later\n", args.nodes);
-    let measured = if exact { exact::measure(&devnet, bench).await } else { chain::measure(&devnet, args).await };
+    let mut figures = Vec::new();
+    let measured = if exact {
+        exact::measure(&devnet, bench, &mut figures).await
+    } else {
+        chain::measure(&devnet, args).await.map(|all| figures.extend(all))
+    };
     let memory = memory(&devnet, exact);
     devnet.stop().await?;
-    let mut figures = measured?;
-    figures.extend(memory?);
+    if measured.is_ok() {
+        figures.extend(memory?);
+    }
+    // What was measured before a failure is a figure all the same
     for figure in &figures {
         figure.print();
         record(&target, Some(args.nodes), figure)?;
     }
+    measured?;
     println!("\nIn one process, tfhe on all cores (wall) and summed over cores (CPU), one euint64:\n");
     let keys = Layout::new(&std::path::absolute(&args.dir)?).dealt(args.nodes.into(), args.decryption);
     let stages =
