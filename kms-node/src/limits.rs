@@ -30,6 +30,8 @@ pub const SAMPLE_WORK_KIB: u32 = 64 * 1024;
 pub const ANCHORS: usize = 64;
 /// Blocks that are new to the node and verified for one caller, per host and second.
 pub const NEW_ANCHORS_PER_SECOND: u32 = 8;
+/// How long a request waits for the verification of its block that another one is at.
+pub const VERIFYING_WAIT: Duration = Duration::from_secs(1);
 /// Pieces of evidence verified at once; further ones wait in their calls.
 pub const VERIFYING: usize = 64;
 /// Messages waiting to be sent to one peer.

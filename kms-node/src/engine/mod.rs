@@ -6,6 +6,7 @@
 //! kept: public ones for ever, a user's for as long as an anchor is good; refusals never.
 
 mod permit;
+mod verifying;
 mod work;
 
 pub use permit::Source;

@@ -1,6 +1,7 @@
 //! Checks 11 to 17 on the evidence that came with the request. They are made before the request joins or starts anything,
 //! so that bad evidence is its sender's trouble alone.
 
+use super::verifying::Verifying;
 use super::{Engine, unreadable};
 use crate::endpoints::Endpoints;
 use crate::evidence::Evidence;
@@ -39,6 +40,7 @@ pub(crate) struct Witnesses {
     endpoints: BTreeMap<u64, Endpoints>,
     /// Blocks new to the node: a forged header costs as much as a good one, so each source pays for its own.
     rate: RateLimiter<(u64, Source)>,
+    verifying: Verifying,
     cores: Arc<Semaphore>,
 }
 
@@ -46,7 +48,7 @@ impl Witnesses {
     pub(crate) fn new(endpoints: BTreeMap<u64, Endpoints>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from).min(VERIFYING);
         let rate = RateLimiter::new(NEW_ANCHORS_PER_SECOND);
-        Self { endpoints, rate, cores: Arc::new(Semaphore::new(cores)) }
+        Self { endpoints, rate, verifying: Verifying::default(), cores: Arc::new(Semaphore::new(cores)) }
     }
 
     /// What the node's own endpoints say, where the chain is trusted by them.
@@ -160,17 +162,19 @@ impl Engine {
         let sent = request.evidence.as_ref().ok_or(Refusal::EvidenceMissing)?;
         let evidence = Evidence::open(sent, host, &policy::facts(request, host, parts.clock.now()))?;
         let anchor = anchor::read(&evidence, host)?;
-        let known = parts.hosts.known(host.chain_id, anchor.hash());
         let need = anchor::need(host, request.finality);
-        let sure = known.as_ref().is_some_and(|known| need.met_by(known.finality));
-        let own = if sure {
-            None
-        } else {
-            if !parts.witnesses.rate.allow(&(host.chain_id, source), Instant::now()) {
-                return Err(Refusal::RateLimited(format!("{source:?}: blocks new to this node")));
+        let known = || parts.hosts.known(host.chain_id, anchor.hash());
+        let sure = || known().filter(|known| need.met_by(known.finality));
+        let turn = parts.witnesses.verifying.turn((host.chain_id, anchor.hash()), sure).await;
+        let (known, own, turn) = match turn {
+            Ok(sure) => (Some(sure), None, None),
+            Err(turn) => {
+                if !parts.witnesses.rate.allow(&(host.chain_id, source), Instant::now()) {
+                    return Err(Refusal::RateLimited(format!("{source:?}: blocks new to this node")));
+                }
+                crate::metrics::anchor(host.chain_id);
+                (known(), parts.witnesses.own_view(host, &anchor, request).await?, Some(turn))
             }
-            crate::metrics::anchor(host.chain_id);
-            parts.witnesses.own_view(host, &anchor, request).await?
         };
         let (now, state) = (parts.clock.now(), parts.hosts.state(host.chain_id));
         let wanted = policy::facts(request, host, now);
@@ -197,6 +201,7 @@ impl Engine {
             Err(AcceptError::Conflict(conflict)) => return Err(self.halt(host, conflict, &evidence).await),
             Err(AcceptError::Store(error)) => return Err(unreadable(&error)),
         }
+        drop(turn);
         Ok(Permit { anchor: mark, finality, shown: shown?, until: until(request, host, mark.time), evidence })
     }
 

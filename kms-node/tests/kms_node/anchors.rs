@@ -103,6 +103,24 @@ async fn blocks_new_to_the_node_are_bounded_and_a_known_one_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_hundred_requests_that_show_one_new_block_at_once_are_all_answered() {
+    let mut world = World::new(1);
+    world.start([1]).await;
+    let mut asked = Vec::new();
+    for number in 0..100 {
+        let handle = handle(number, FheType::Bool);
+        asked.push((handle, world.ciphertext(handle, 1).await));
+        world.chain.grant(Grant::Public { handle: handle.0 });
+    }
+    world.chain.mine(3);
+    let shown: Vec<_> = asked.iter().map(|asked| (asked, evidence(&world, asked.0))).collect();
+    let replies = shown.into_iter().map(|(asked, evidence)| ask(&world, asked, Some(evidence)));
+    for reply in futures::future::join_all(replies).await {
+        assert_eq!(words(&reply), [U256::ONE]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_permission_that_ages_out_while_the_request_waits_is_refused() {
     let mut world = World::new(1);
     world.start([1]).await;
