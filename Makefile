@@ -36,8 +36,7 @@ test: setup ## everything: Foundry tests, then the Rust tests with the end-to-en
 	$(FORGE) build
 	$(FORGE) test
 	cargo build --release --workspace --lib --bins --tests
-	cargo test --release --workspace --no-fail-fast
-	TKMS_DECRYPTION=exact cargo test --release --workspace --no-fail-fast --test e2e -- --skip shares:: --skip committees::
+	tools/test-rust
 
 test-web: build ## the demo page in headless Chromium (Debian's, installed if missing)
 	tools/test-web

@@ -1,6 +1,6 @@
 //! A devnet as a user starts it: `tkms devnet`, its deployment file, its processes by pid.
 
-use crate::{decryption, directory, program, root};
+use crate::{decryption, directory, first_port, program, root};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub struct Devnet {
 }
 
 impl Devnet {
-    /// Starts one in its [`directory`] at the first free ports from `port_base`; key material of an earlier run of the
+    /// Starts one in its [`directory`] at the first free ports from [`first_port`]; key material of an earlier run of the
     /// same name is used again.
     #[must_use]
     pub fn start(name: &str, port_base: u16, nodes: u8) -> Self {
@@ -34,7 +34,7 @@ impl Devnet {
     /// The same with further arguments of `tkms devnet`.
     #[must_use]
     pub fn start_with(name: &str, port_base: u16, nodes: u8, arguments: &[&str]) -> Self {
-        let port_base = free_ports(port_base);
+        let port_base = free_ports(first_port(port_base));
         let dir = directory(name);
         std::fs::create_dir_all(&dir).unwrap();
         let deployment = dir.join("deployment.json");

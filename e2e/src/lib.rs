@@ -22,6 +22,9 @@ use std::path::PathBuf;
 use tkms::cli::Decryption;
 use tkms_types::transcript::Protocol;
 
+/// Ports between a devnet under `flood` and the same under another protocol, which lies lower: higher ones the system gives to anybody.
+const BETWEEN_PROTOCOLS: u16 = 12_000;
+
 /// Root of the checkout.
 #[must_use]
 pub fn root() -> PathBuf {
@@ -52,6 +55,15 @@ pub fn directory(name: &str) -> PathBuf {
         other => format!("{name}-{other}"),
     };
     root().join("target/e2e").join(name)
+}
+
+/// First port of a devnet, from its first under `flood`: the tests of both protocols may run at once.
+#[must_use]
+pub fn first_port(of_flood: u16) -> u16 {
+    match decryption() {
+        Decryption::Flood => of_flood,
+        _ => of_flood - BETWEEN_PROTOCOLS,
+    }
 }
 
 /// Where a program built in this run lies: beside the test's own `deps` directory.
