@@ -1,7 +1,7 @@
 //! A devnet as a user starts it: `tkms devnet`, its deployment file, its processes by pid.
 
 use crate::{decryption, directory, first_port, program, root};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,6 +21,8 @@ pub struct Devnet {
     dir: PathBuf,
     main: Child,
     restarted: BTreeMap<String, Child>,
+    /// Processes that are dead, or run otherwise than the devnet started them.
+    odd: BTreeSet<String>,
 }
 
 impl Devnet {
@@ -69,7 +71,7 @@ impl Devnet {
         }
         let deployment: Deployment = serde_json::from_slice(&std::fs::read(&deployment).unwrap()).unwrap();
         let cluster = Cluster::from_json(&std::fs::read_to_string(&deployment.cluster).unwrap()).unwrap();
-        Self { deployment, cluster, dir, main, restarted: BTreeMap::new() }
+        Self { deployment, cluster, dir, main, restarted: BTreeMap::new(), odd: BTreeSet::new() }
     }
 
     /// Where its keys lie.
@@ -104,6 +106,7 @@ impl Devnet {
     pub fn restart_node(&mut self, number: u8) {
         let config = self.node(number).config.clone();
         self.restart(&format!("node-{number}"), "tkms", "node", &config);
+        self.odd.remove(&format!("node-{number}"));
     }
 
     /// Starts, in place of a killed node, one whose every outgoing share is random.
@@ -123,6 +126,7 @@ impl Devnet {
         let config = self.deployment.services.iter().find(|service| service.name == name).unwrap().config.clone();
         let command = name.split('-').next().unwrap();
         self.restart(name, "tkms", command, &config);
+        self.odd.remove(name);
     }
 
     /// Starts it again with other values in its configuration, wherever these keys stand in it.
@@ -146,7 +150,24 @@ impl Devnet {
         self.deployment.nodes.iter().find(|node| node.party_id == party).unwrap()
     }
 
+    /// Starts again, as they were, the processes that a failed test left dead or altered. Whether there were any.
+    pub fn mend(&mut self) -> bool {
+        let odd = self.odd.clone();
+        for process in &odd {
+            if let Some(mut child) = self.restarted.remove(process) {
+                child.kill().unwrap();
+                child.wait().unwrap();
+            }
+            match process.strip_prefix("node-") {
+                Some(number) => self.restart_node(number.parse().unwrap()),
+                None => self.restart_service(process),
+            }
+        }
+        !odd.is_empty()
+    }
+
     fn kill(&mut self, process: &str, pid: u32) {
+        self.odd.insert(process.to_owned());
         if let Some(mut child) = self.restarted.remove(process) {
             child.kill().unwrap();
             child.wait().unwrap();

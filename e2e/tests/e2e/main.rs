@@ -32,10 +32,14 @@ use tokio::sync::{Mutex, MutexGuard};
 /// First port of the devnet that the tests share.
 const PORT_BASE: u16 = 23100;
 
-/// The devnet all tests share. It stops when this process ends, because its standard input closes.
+/// The devnet all tests share, whole even after a test that failed. It stops when this process ends, because its standard input closes.
 async fn devnet() -> MutexGuard<'static, Devnet> {
     static DEVNET: OnceLock<Mutex<Devnet>> = OnceLock::new();
     let start = || DEVNET.get_or_init(|| Mutex::new(Devnet::start("four", PORT_BASE, 4)));
     let devnet = tokio::task::spawn_blocking(start).await.expect("the devnet starts");
-    devnet.lock().await
+    let mut devnet = devnet.lock().await;
+    if devnet.mend() {
+        tkms_e2e::nodes::all_ready(&devnet).await;
+    }
+    devnet
 }
