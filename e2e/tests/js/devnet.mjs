@@ -38,8 +38,11 @@ export class Network {
     Object.assign(this, parts);
   }
 
+  /** Counts its transactions itself: a busy Anvil may show a receipt before it counts the transaction. */
   wallet(account) {
-    return new this.ethers.Wallet(this.deployment.accounts[Number(account)].privateKey, this.provider);
+    const { privateKey } = this.deployment.accounts[Number(account)];
+    const wallet = new this.ethers.Wallet(privateKey, this.provider);
+    return Object.assign(new this.ethers.NonceManager(wallet), { address: wallet.address });
   }
 
   /** A probe of the owner's: makes encrypted values and has them decrypted in every way. */
