@@ -32,7 +32,7 @@ use codec::{Ballot, Part, Vote};
 use early::{Early, Heard};
 use prost::Message as _;
 use session::{Desk, Session};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -142,8 +142,19 @@ struct Queues {
     claims: Vec<(SessionId, u32, Claim)>,
     ended: Vec<EndedSession>,
     opened: Vec<(SessionId, kms::PublicDecryptRequest, Vec<u8>)>,
+    /// Whose rows are on their way to disk.
+    stored: BTreeSet<SessionId>,
     faults: Vec<(Blame, Fault)>,
     computed: u64,
+}
+
+impl Queues {
+    /// Ciphertexts with rows that are not on disk: until they are, only the table knows what ended.
+    fn unstored(&self) -> BTreeSet<SessionId> {
+        let ended = self.ended.iter().map(|ended| ended.base);
+        let opened = self.opened.iter().map(|(base, ..)| *base);
+        ended.chain(opened).chain(self.stored.iter().copied()).collect()
+    }
 }
 
 /// A ciphertext that is asked for.

@@ -164,6 +164,7 @@ pub(super) async fn write(inner: Arc<Inner>) {
         inner.gather_if_busy().await;
         let (ended, opened) = {
             let queues = &mut inner.lock().queues;
+            queues.stored = queues.unstored();
             (std::mem::take(&mut queues.ended), std::mem::take(&mut queues.opened))
         };
         let now = inner.parts.clock.now();
@@ -182,6 +183,7 @@ pub(super) async fn write(inner: Arc<Inner>) {
             // Both are functions of the ciphertext and the votes on disk: a lost row costs a computation
             tracing::error!(%error, "ended sessions are not stored");
         }
+        inner.lock().queues.stored.clear();
     }
 }
 
@@ -225,6 +227,8 @@ pub(super) async fn tick(inner: Arc<Inner>) {
             let mut rejoin = Vec::new();
             let mut finished = Vec::new();
             let mut on_their_way = 0;
+            // frames for what neither table nor disk knew would bring its request here again
+            let unstored = queues.unstored();
             for (base, session) in sessions.iter_mut() {
                 session.tick(desk, &|party| connected.contains(&party), queues);
                 on_their_way += u32::from(!session.is_done());
@@ -235,7 +239,7 @@ pub(super) async fn tick(inner: Arc<Inner>) {
                     let (digest, kind, key) = (session.digest, session.kind, desk.names.key);
                     let wanted = Wanted { digest, key, kind, format: Format::Exact };
                     rejoin.push(Target { base: *base, wanted });
-                } else if !session.is_watched() {
+                } else if !session.is_watched() && !unstored.contains(base) {
                     let since = *session.finished.get_or_insert(desk.now);
                     let complete = session.is_done() && session.is_complete(desk) || since + LATE_SHARES < desk.now;
                     finished.push((!complete, since, *base));
