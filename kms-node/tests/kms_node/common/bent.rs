@@ -28,6 +28,8 @@ struct Bent {
     bend_frame: BendFrame,
     flood: Flood,
     bend_stand: BendStand,
+    /// Peers that ask for the request behind a session wait for ever.
+    holds_requests: bool,
     runtime: Handle,
 }
 
@@ -35,7 +37,8 @@ impl Bent {
     /// Bends nothing yet.
     fn new(real: Arc<dyn Transport>) -> Self {
         let (bend_frame, flood): (BendFrame, Flood) = (|_, frame| Some(frame), |_, _| None);
-        Self { real, bend: Arc::new(Some), bend_frame, flood, bend_stand: |stand| stand, runtime: Handle::current() }
+        let (bend_stand, runtime): (BendStand, _) = (|stand| stand, Handle::current());
+        Self { real, bend: Arc::new(Some), bend_frame, flood, bend_stand, holds_requests: false, runtime }
     }
 }
 
@@ -43,6 +46,12 @@ impl Bent {
 pub fn bent(bend: impl Fn(PeerMessage) -> Option<PeerMessage> + Send + Sync + 'static) -> WrapTransport {
     let bend: Arc<Bend> = Arc::new(bend);
     Box::new(|real| Arc::new(Bent { bend, ..Bent::new(real) }))
+}
+
+/// The same, and the node shows nobody the requests behind its sessions: who asks waits.
+pub fn bent_and_holding(bend: impl Fn(PeerMessage) -> Option<PeerMessage> + Send + Sync + 'static) -> WrapTransport {
+    let bend: Arc<Bend> = Arc::new(bend);
+    Box::new(|real| Arc::new(Bent { bend, holds_requests: true, ..Bent::new(real) }))
 }
 
 /// What the node says in rounds goes through `bend_frame`; everything else is honest.
@@ -73,6 +82,14 @@ impl Transport for Bent {
         let Inbound { from, event } = self.real.recv().await?;
         let (session, answer) = match event {
             Event::WantsMessage(session, answer) => (session, answer),
+            Event::WantsRequest(session, answer) if self.holds_requests => {
+                let (nobody, found) = oneshot::channel();
+                tokio::spawn(async move {
+                    std::future::pending::<()>().await;
+                    drop((answer, found));
+                });
+                return Some(Inbound { from, event: Event::WantsRequest(session, nobody) });
+            }
             Event::Meets(stand, answer) => {
                 let (ours, found) = oneshot::channel::<Stand>();
                 let bend = self.bend_stand;
