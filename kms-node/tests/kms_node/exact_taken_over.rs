@@ -2,12 +2,14 @@
 //! those that are here already, however slow this node is with them.
 
 use crate::cluster::{WAIT, ask, eventually, public};
-use crate::common::bent::bent_and_holding;
+use crate::common::bent::bent_and_asked;
 use crate::common::cluster::{World, words};
 use crate::exact::{await_stock, computed};
 use crate::exact_load::{Asked, PLAN, VALUES, full, requests};
 use alloy_primitives::U256;
 use futures::future::join_all;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tkms_types::FheType;
 
@@ -34,10 +36,9 @@ async fn known<'a>(world: &World, all: &'a [Asked]) -> &'a [Asked] {
     rest
 }
 
-/// Every request has two records at this node, that of its beginning and that of its answer; every value was computed once.
-async fn did_everything_once(world: &World, party: usize, requests: u64) {
-    assert_eq!(world.node(party).journal().verify().unwrap(), 2 * requests, "party {party}");
-    assert_eq!(computed(world, party).await, VALUES * requests, "party {party}");
+/// Every request has two records at this node, that of its beginning and that of its answer.
+async fn answered_once(world: &World, party: usize) {
+    assert_eq!(world.node(party).journal().verify().unwrap(), 2 * REQUESTS, "party {party}");
     assert_eq!(world.info(party).await.sessions_running, 0, "party {party}");
 }
 
@@ -45,7 +46,15 @@ async fn did_everything_once(world: &World, party: usize, requests: u64) {
 async fn a_node_that_is_slow_with_its_requests_refuses_none_and_takes_none_of_them_over() {
     let mut world = World::new(4).exact();
     world.preprocess(PLAN);
-    world.start(1..=3).await;
+    let taken = Arc::new(AtomicUsize::new(0));
+    for party in 1..=3 {
+        let taken = Arc::clone(&taken);
+        let note = move || {
+            taken.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        world.start_with(party, Some(bent_and_asked(Some, note))).await;
+    }
     // eight at once: four seconds for all
     world.start_with_slow_store(4, Duration::from_millis(100)).await;
     let all = requests(&world, REQUESTS).await;
@@ -53,8 +62,9 @@ async fn a_node_that_is_slow_with_its_requests_refuses_none_and_takes_none_of_th
     let all = known(&world, &all).await;
     join_all((1..=4).map(|party| answered(&world, party, all))).await;
     for party in 1..=4 {
-        did_everything_once(&world, party, REQUESTS).await;
+        answered_once(&world, party).await;
     }
+    assert_eq!(taken.load(Ordering::Relaxed), 0, "it had all of them");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -70,7 +80,8 @@ async fn a_node_that_gets_requests_late_has_taken_each_of_them_over_once() {
     eventually(async || (computed(&world, 4).await == VALUES * REQUESTS).then_some(())).await;
     answered(&world, 4, all).await;
     for party in 1..=4 {
-        did_everything_once(&world, party, REQUESTS).await;
+        answered_once(&world, party).await;
+        assert_eq!(computed(&world, party).await, VALUES * REQUESTS, "party {party}");
     }
 }
 
@@ -119,7 +130,7 @@ async fn a_peer_that_invents_sessions_and_holds_back_requests_keeps_no_honest_on
     let mut world = World::new(4).exact();
     world.preprocess(crate::exact::PLAN);
     world.start([1, 2, 4]).await;
-    world.start_with(3, Some(bent_and_holding(invent))).await;
+    world.start_with(3, Some(bent_and_asked(invent, || true))).await;
     await_stock(&world).await;
     let decoy = public(&world, 1, FheType::Uint8, 1).await;
     let asked = join_all([1, 2, 3].map(|party| ask(&world, party, &decoy))).await;
