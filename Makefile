@@ -65,7 +65,7 @@ bench: build ## criterion benches and the table of stages; figures go to target/
 	cargo bench --workspace
 	target/release/tkms bench --dir target/demo --port-base 19545
 
-bench-exact: build ## the same table with `exact` in force; its sustained minute does not hold out yet (docs/benchmarks.md)
+bench-exact: build ## the same table with `exact` in force, a minute of it sustained
 	target/release/tkms bench --dir target/demo --port-base 19545 --decryption exact
 
 bench-sweep: build ## both protocols by committee size, type and delay: docs/sweep.svg and its table; a quarter of an hour

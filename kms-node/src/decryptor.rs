@@ -22,18 +22,29 @@ impl Decryptor {
         match self {
             Self::Flood(sessions) => sessions.deliver(from, message),
             Self::Exact(exact) => {
-                // a frame is of many sessions; [`Self::strangers`] says which of them are not known
+                // a frame is of many sessions; [`Self::stranger`] says which of them are not known
                 exact.deliver(from, &message);
                 true
             }
         }
     }
 
-    /// Sessions of peers that no request is known for here, and whom to ask for it. `flood` says so at once.
-    pub(crate) fn strangers(&self) -> Vec<(PartyId, SessionId)> {
+    /// A session of a peer that no request is known for here and that was waited for; each is told of once. `flood` says so at once.
+    pub(crate) fn stranger(&self, peer: PartyId) -> Option<SessionId> {
         match self {
-            Self::Flood(_) => Vec::new(),
-            Self::Exact(exact) => exact.strangers(),
+            Self::Flood(_) => None,
+            Self::Exact(exact) => exact.stranger(peer),
+        }
+    }
+
+    /// A peer asks for a message that we have not sent. Whether the request behind it should be asked for at once.
+    pub(crate) fn misses(&self, peer: PartyId, session: SessionId) -> bool {
+        match self {
+            Self::Flood(sessions) => !sessions.knows(session),
+            Self::Exact(exact) => {
+                exact.note_stranger(peer, session);
+                false
+            }
         }
     }
 
@@ -50,14 +61,6 @@ impl Decryptor {
         match self {
             Self::Flood(sessions) => sessions.request_of(session),
             Self::Exact(exact) => exact.request_of(session),
-        }
-    }
-
-    /// Whether the session runs here or ended here.
-    pub(crate) fn knows(&self, session: SessionId) -> bool {
-        match self {
-            Self::Flood(sessions) => sessions.knows(session),
-            Self::Exact(exact) => exact.knows(session),
         }
     }
 

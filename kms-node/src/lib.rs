@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking"))]
 
 mod api;
+mod at_hand;
 mod background;
 mod blames;
 pub mod certificate;

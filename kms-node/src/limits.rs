@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-/// Requests being worked on at once; further ones are refused as `Busy`.
+/// Requests of callers being worked on at once; further ones are refused as `Busy`.
 pub const REQUESTS_IN_FLIGHT: usize = 1024;
+/// Requests taken over from peers being worked on at once, beside those of callers; every peer has an equal part of them.
+pub const TAKEN_OVER: usize = 64;
 /// Longest time a caller's call is held open.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Bytes of a caller's label, which is echoed.
@@ -40,7 +42,7 @@ pub const PEER_QUEUE: usize = 1024;
 pub const INBOUND_QUEUE: usize = 1024;
 /// Calls of one peer served at once.
 pub const PEER_CALLS: usize = 64;
-/// Requests that are taken over from one peer in a second.
+/// Requests that one peer is asked for in a second.
 pub const PULLS_PER_SECOND: u32 = 32;
 /// One call to a peer.
 pub const PEER_CALL: Duration = Duration::from_secs(10);
@@ -50,8 +52,17 @@ pub const PEER_CONNECT: Duration = Duration::from_secs(2);
 pub const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 /// See [`FIRST_BACKOFF`].
 pub const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
-/// How long a session waits for messages before it asks for them.
+/// How long a session of `flood` waits for messages before it asks for them.
 pub const BEFORE_PULLING: Duration = Duration::from_millis(250);
+/// The same for `exact`, whose answers take four delays: a peer that is 200 ms away is not missed.
+pub const EXACT_MISSED: Duration = Duration::from_secs(1);
+/// How long a request that is here keeps its ciphertexts from being taken over from peers. Not longer: what is named in a request
+/// that was not judged yet, anybody may name.
+pub const AT_HAND_TIME: Duration = Duration::from_secs(10);
+/// How long a peer may take to show the request behind its ciphertext before others are asked for it as well.
+pub const PULL_HOLD: Duration = Duration::from_secs(2);
+/// Between two looks for ciphertexts of a peer that no request is known for.
+pub const STRANGERS_LOOK: Duration = Duration::from_millis(125);
 /// How long a finished opening stays in memory to check late shares.
 pub const LATE_SHARES: Duration = Duration::from_secs(60);
 /// How long a session waits for its peers. It can be asked for again at any time.
@@ -132,8 +143,8 @@ pub const EXACT_SHARE: Duration = Duration::from_millis(2);
 pub const EXACT_PULLS: usize = 16;
 /// Ciphertexts that are asked for in one round of asking.
 pub const EXACT_PULL_ROUND: usize = 256;
-/// Ciphertexts of one peer without request that are looked into at once, every [`BEFORE_PULLING`] / 2.
-pub const EXACT_STRANGERS: usize = 4;
+/// Ciphertexts of one peer without request whose rows are read in one look.
+pub const EXACT_STRANGERS: usize = 16;
 /// How often the permission of a ciphertext that waits is looked at again.
 pub const PERMIT_CHECK: Duration = Duration::from_secs(1);
 /// How long an attempt without stock may take before it is given up.

@@ -1,6 +1,7 @@
 //! A running node: everything put together, started and stopped.
 
 use crate::api::Api;
+use crate::at_hand::AtHand;
 use crate::background::{self, Background};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -156,11 +157,12 @@ impl Node {
             store: store.clone(),
             clock: Arc::clone(&hooks.clock),
         };
+        let at_hand = AtHand::default();
         let decryptor = match cluster.protocol() {
             Protocol::Flood => Decryptor::Flood(Sessions::new(parts, Arc::clone(&tasks))),
             Protocol::Exact => {
                 let seal = CommitteeSeal::new(identity.signing_key().clone(), &cluster);
-                let shared = (background.stock_cell(), Arc::clone(&samples), seal);
+                let shared = (background.stock_cell(), Arc::clone(&samples), seal, at_hand.clone());
                 Decryptor::Exact(open_exact(&cluster, parts, shared, &tasks))
             }
         };
@@ -174,6 +176,7 @@ impl Node {
             hosts: Hosts::load(store.clone(), cluster_hash)?,
             samples,
             decryptor,
+            at_hand,
             responder: responder(&config, &cluster, committee, &identity),
             journal: journal.clone(),
             store: store.clone(),
@@ -254,7 +257,9 @@ impl Opened {
             Arc::clone(&tasks),
         );
         tasks.spawn(Arc::clone(&desk).run());
-        tasks.spawn(desk.look_for_strangers());
+        for peer in committee.parties().filter(|peer| *peer != party) {
+            tasks.spawn(Arc::clone(&desk).look_for_strangers(peer));
+        }
         let decryptor = engine.decryptor().clone();
         let health = Health {
             party,
@@ -303,7 +308,7 @@ async fn open_background(
 fn open_exact(
     cluster: &Cluster,
     parts: session::Parts,
-    (stock, samples, seal): (Arc<OnceLock<Stock>>, Arc<Samples>, CommitteeSeal),
+    (stock, samples, seal, at_hand): (Arc<OnceLock<Stock>>, Arc<Samples>, CommitteeSeal, AtHand),
     tasks: &Arc<Tasks>,
 ) -> Exact {
     let session::Parts { me, committee, key, masks, transport, store, clock } = parts;
@@ -311,7 +316,7 @@ fn open_exact(
     let names = exact::Names { me, committee, context: *context, epoch: *epoch, key: material.id };
     let key = ExactKey::new(&key, Width::PRODUCTION);
     let tasks = Arc::clone(tasks);
-    Exact::new(exact::Parts { names, key, masks, stock, samples, transport, store, clock, seal, tasks })
+    Exact::new(exact::Parts { names, key, masks, stock, samples, transport, store, clock, seal, at_hand, tasks })
 }
 
 /// The real transport, and what the node sees of it.

@@ -1,18 +1,25 @@
 //! What peers send and want: messages to their sessions, and sessions this node missed.
+//!
+//! A session that this node missed is *taken over*: a peer is asked for the request behind it, which is then judged like a
+//! caller's. That has bounds of its own, apart from those of callers and in equal parts for all peers: whoever invents sessions
+//! uses up its own part.
 
+use crate::at_hand::{AtHand, Held};
 use crate::background::Background;
-use crate::engine::{Engine, Progress, Source};
+use crate::engine::{Engine, Progress, Source, Ticket};
 use crate::limiter::RateLimiter;
-use crate::limits::{BEFORE_PULLING, PULLS_PER_SECOND};
+use crate::limits::{PULL_HOLD, PULLS_PER_SECOND, STRANGERS_LOOK, TAKEN_OVER};
 use crate::request::Request;
 use crate::setup::rejoin::shared_with;
 use crate::tasks::Tasks;
 use crate::transport::{Event, Inbound, Transport};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
-use tkms_types::transcript::session_id;
+use std::time::{Duration, Instant};
 use tkms_types::{Cluster, PartyId, SessionId};
+
+/// Between two requests that one peer is asked for.
+const PULL_PAUSE: Duration = Duration::from_micros(1_000_000 / PULLS_PER_SECOND as u64);
 
 /// Answers peers until the transport stops.
 pub(crate) struct PeerDesk {
@@ -21,9 +28,25 @@ pub(crate) struct PeerDesk {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) background: Arc<Background>,
+    at_hand: AtHand,
     rate: RateLimiter<PartyId>,
-    /// Sessions whose request is being asked for.
-    pulling: Mutex<BTreeSet<(PartyId, SessionId)>>,
+    /// Sessions that are being taken over, and whose they are.
+    taken: Mutex<BTreeSet<(PartyId, SessionId)>>,
+}
+
+/// One session being taken over. It is at hand meanwhile, so that no other peer is asked for it; for [`PULL_HOLD`] at most while its
+/// peer says nothing.
+struct Slot {
+    desk: Arc<PeerDesk>,
+    from: PartyId,
+    session: SessionId,
+    held: Mutex<Option<Held>>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.desk.taken().remove(&(self.from, self.session));
+    }
 }
 
 impl PeerDesk {
@@ -34,8 +57,8 @@ impl PeerDesk {
         background: Arc<Background>,
         tasks: Arc<Tasks>,
     ) -> Arc<Self> {
-        let rate = RateLimiter::new(PULLS_PER_SECOND);
-        Arc::new(Self { cluster, engine, transport, background, tasks, rate, pulling: Mutex::default() })
+        let (at_hand, rate) = (engine.at_hand().clone(), RateLimiter::new(PULLS_PER_SECOND));
+        Arc::new(Self { cluster, engine, transport, background, tasks, at_hand, rate, taken: Mutex::default() })
     }
 
     pub(crate) async fn run(self: Arc<Self>) {
@@ -57,7 +80,7 @@ impl PeerDesk {
                 Event::WantsMessage(session, answer) => {
                     let found = sessions.message_of(session);
                     // A peer that asks for a message has the request behind it
-                    if found.is_none() && !sessions.knows(session) {
+                    if found.is_none() && sessions.misses(from, session) {
                         self.take_over(from, session);
                     }
                     drop(answer.send(found));
@@ -75,56 +98,89 @@ impl PeerDesk {
         }
     }
 
-    /// Looks for sessions of peers that no request is known for, until cancelled.
-    pub(crate) async fn look_for_strangers(self: Arc<Self>) {
+    /// Looks for sessions of a peer that no request is known for, until cancelled. One after the other: the request behind the
+    /// first may be that of the next ones too.
+    pub(crate) async fn look_for_strangers(self: Arc<Self>, peer: PartyId) {
         loop {
-            tokio::time::sleep(BEFORE_PULLING / 2).await;
-            for (from, session) in self.engine.decryptor().strangers() {
-                self.take_over(from, session);
+            tokio::time::sleep(STRANGERS_LOOK).await;
+            while self.has_room(peer) {
+                let Some(session) = self.engine.decryptor().stranger(peer) else { break };
+                let Some(slot) = self.slot(peer, session) else { continue };
+                let ticket = self.ask(&slot).await;
+                self.tasks.spawn(Arc::clone(&self).attend(slot, ticket));
+                tokio::time::sleep(PULL_PAUSE).await;
             }
         }
     }
 
-    /// Asks a peer for the request behind its session, and judges it by this node's whole policy.
+    /// Takes over a session of a peer at once.
     fn take_over(self: &Arc<Self>, from: PartyId, session: SessionId) {
-        let fresh = self.pulling().insert((from, session));
-        if !fresh {
-            return;
-        }
+        let Some(slot) = self.slot(from, session) else { return };
         if !self.rate.allow(&from, Instant::now()) {
-            self.pulling().remove(&(from, session));
             tracing::warn!(peer = %from, "peer brings more sessions than allowed");
             return;
         }
         let desk = Arc::clone(self);
         self.tasks.spawn(async move {
-            if let Err(reason) = desk.pull(from, session).await {
-                tracing::info!(peer = %from, %session, %reason, "session not taken over");
-            }
-            desk.pulling().remove(&(from, session));
+            let ticket = desk.ask(&slot).await;
+            desk.attend(slot, ticket).await;
         });
     }
 
-    async fn pull(&self, from: PartyId, session: SessionId) -> Result<(), String> {
-        let pulled = self.transport.pull_request(from, session).await.map_err(|error| error.to_string())?;
-        let (request, _) =
-            Request::public(pulled.ok_or("the peer has no request for it")?).map_err(|refusal| refusal.to_string())?;
-        let Cluster { context, epoch, key, .. } = &*self.cluster;
-        let protocol = self.cluster.protocol();
-        let of = |digest| session_id(protocol, *context, *epoch, key.id, digest, 0);
-        if !request.materials.iter().any(|material| of(material.digest) == session) {
-            return Err("the peer's request does not contain this session".to_owned());
-        }
-        let ticket = self.engine.submit(request, Source::Peer(from)).await;
-        let mut ticket = ticket.map_err(|refusal| refusal.to_string())?;
-        let progress = ticket.progress.wait_for(Progress::is_final).await;
-        match progress.as_deref() {
-            Ok(Progress::Refused(refusal)) => Err(refusal.to_string()),
-            _ => Ok(()),
+    /// Waits for the end of a request that was taken over, and says why there is none.
+    async fn attend(self: Arc<Self>, slot: Slot, ticket: Result<Ticket, String>) {
+        let ended = match ticket {
+            Ok(mut ticket) => match ticket.progress.wait_for(Progress::is_final).await.as_deref() {
+                Ok(Progress::Refused(refusal)) => Err(refusal.to_string()),
+                _ => Ok(()),
+            },
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = ended {
+            tracing::info!(peer = %slot.from, session = %slot.session, %reason, "session not taken over");
         }
     }
 
-    fn pulling(&self) -> std::sync::MutexGuard<'_, BTreeSet<(PartyId, SessionId)>> {
-        self.pulling.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Asks a peer for the request behind its session, and judges it by this node's whole policy.
+    async fn ask(&self, slot: &Slot) -> Result<Ticket, String> {
+        let mut pull = self.transport.pull_request(slot.from, slot.session);
+        let pulled = match tokio::time::timeout(PULL_HOLD, &mut pull).await {
+            Ok(pulled) => pulled,
+            Err(_) => {
+                drop(slot.held.lock().unwrap_or_else(PoisonError::into_inner).take());
+                pull.await
+            }
+        };
+        let pulled = pulled.map_err(|error| error.to_string())?.ok_or("the peer has no request for it")?;
+        let (request, _) = Request::public(pulled).map_err(|refusal| refusal.to_string())?;
+        if !self.engine.sessions(&request).contains(&slot.session) {
+            return Err("the peer's request does not contain this session".to_owned());
+        }
+        let ticket = self.engine.submit(request, Source::Peer(slot.from)).await;
+        ticket.map_err(|refusal| refusal.to_string())
+    }
+
+    /// A peer's part of what is taken over at once.
+    fn part(&self) -> usize {
+        (TAKEN_OVER / self.cluster.committee.len().max(2).saturating_sub(1)).max(1)
+    }
+
+    fn has_room(&self, peer: PartyId) -> bool {
+        self.taken().iter().filter(|(from, _)| *from == peer).count() < self.part()
+    }
+
+    /// Room for one session more of a peer, unless it is being taken over already.
+    fn slot(self: &Arc<Self>, from: PartyId, session: SessionId) -> Option<Slot> {
+        if !self.has_room(from) {
+            tracing::debug!(peer = %from, %session, "too much is being taken over from this peer");
+            return None;
+        }
+        let held = self.at_hand.hold(vec![session]);
+        let fresh = self.taken().insert((from, session));
+        fresh.then(|| Slot { desk: Arc::clone(self), from, session, held: Mutex::new(Some(held)) })
+    }
+
+    fn taken(&self) -> std::sync::MutexGuard<'_, BTreeSet<(PartyId, SessionId)>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

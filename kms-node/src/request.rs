@@ -100,16 +100,26 @@ impl Request {
     #[must_use]
     pub fn for_peers(&self, handle: Handle, evidence: Evidence) -> Option<kms::PublicDecryptRequest> {
         let Ask::Public(request) = &self.ask else { return None };
-        let call = Call {
-            request: PublicRequest { handles: vec![handle], extra_data: request.extra_data.clone() },
-            materials: self.materials.iter().filter(|material| material.handle == handle).cloned().collect(),
-            evidence: Some(evidence),
-            finality: self.finality,
-            wait: Duration::ZERO,
-            label: String::new(),
-        };
-        Some((&call).into())
+        let request = PublicRequest { handles: vec![handle], extra_data: request.extra_data.clone() };
+        let materials = self.materials.iter().filter(|material| material.handle == handle).cloned().collect();
+        Some(passed_on(request, materials, (evidence, self.finality)))
     }
+
+    /// The same with all its handles: whoever gets it has the request itself, of the same id.
+    #[must_use]
+    pub fn whole_for_peers(&self, evidence: Evidence) -> Option<kms::PublicDecryptRequest> {
+        let Ask::Public(request) = &self.ask else { return None };
+        Some(passed_on(request.clone(), self.materials.clone(), (evidence, self.finality)))
+    }
+}
+
+fn passed_on(
+    request: PublicRequest,
+    materials: Vec<Material>,
+    (evidence, finality): (Evidence, Option<MinFinality>),
+) -> kms::PublicDecryptRequest {
+    let (evidence, wait, label) = (Some(evidence), Duration::ZERO, String::new());
+    (&Call { request, materials, evidence, finality, wait, label }).into()
 }
 
 /// A smart account's witness has a bound of its own beside that of the rest.

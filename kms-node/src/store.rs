@@ -3,6 +3,10 @@
 //! Nothing in it is secret in the clear: shares and identity are in the key store, preprocessed items are encrypted. A node's own messages of public sessions were
 //! sent to all peers, answers are public or sealed.
 
+mod opened;
+
+pub use opened::OpenedRows;
+
 use crate::keystore::KeyState;
 use crate::limits::{STORE_BATCH, STORE_GATHER, STORE_QUEUE};
 use redb::{
@@ -27,7 +31,7 @@ pub(crate) const STATEMENTS: TableDefinition<u64, &[u8]> = TableDefinition::new(
 pub(crate) const EXECUTORS: TableDefinition<u64, &[u8; 32]> = TableDefinition::new("executors");
 pub(crate) const PINS: TableDefinition<&[u8; 32], &[u8; 32]> = TableDefinition::new("pins");
 type SessionRow<'a> = (u64, &'a [u8], &'a [u8], &'a [u8]);
-/// Stored at, own message, public request, opened digits (none until the end).
+/// Stored at, own message, public request or its name ([`opened`]), opened digits (none until the end).
 const SESSIONS: TableDefinition<&[u8; 32], SessionRow<'_>> = TableDefinition::new("sessions");
 /// Kept until, reply.
 const ANSWERS: TableDefinition<&[u8; 32], (u64, &[u8])> = TableDefinition::new("answers");
@@ -35,7 +39,7 @@ pub(crate) const JOURNAL: TableDefinition<u64, (&[u8; 32], &[u8])> = TableDefini
 pub(crate) const JOURNAL_HEADS: TableDefinition<u64, &[u8]> = TableDefinition::new("journal-heads");
 
 /// Version of the tables. A newer one is refused.
-const SCHEMA: u64 = 2;
+const SCHEMA: u64 = 3;
 /// Pages kept in memory.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// How long a start waits for a predecessor to let go of the file.
@@ -56,7 +60,7 @@ pub struct Store {
 pub struct StoredSession {
     /// The node's own message, as it was sent.
     pub message: Vec<u8>,
-    /// The public request it belongs to, encoded.
+    /// The public request it belongs to, encoded, or what [`Store::request`] finds it by.
     pub request: Vec<u8>,
     /// The opened digits, if the session ended.
     pub digits: Option<Vec<u8>>,
@@ -91,6 +95,7 @@ impl Store {
         tx.open_table(EXECUTORS)?;
         tx.open_table(PINS)?;
         tx.open_table(SESSIONS)?;
+        tx.open_table(opened::REQUESTS)?;
         tx.open_table(ANSWERS)?;
         tx.open_table(JOURNAL)?;
         tx.open_table(JOURNAL_HEADS)?;
@@ -223,6 +228,7 @@ impl Store {
     pub async fn prune(&self, sessions_before: u64, now: u64) -> Result<(), StoreError> {
         self.write(move |tx| {
             tx.open_table(SESSIONS)?.retain(|_, (stored, ..)| stored >= sessions_before)?;
+            opened::prune(tx, sessions_before)?;
             tx.open_table(ANSWERS)?.retain(|_, (until, _)| until > now)?;
             Ok(())
         })

@@ -12,6 +12,7 @@ mod work;
 pub use permit::Source;
 pub(crate) use permit::{Permit, Witnesses};
 
+use crate::at_hand::{AtHand, Held};
 use crate::clock::Clock;
 use crate::decryptor::Decryptor;
 use crate::fetch::Samples;
@@ -19,7 +20,7 @@ use crate::hosts::Hosts;
 use crate::journal::Journal;
 use crate::keystore::KeyState;
 use crate::limiter::RateLimiter;
-use crate::limits::REQUESTS_IN_FLIGHT;
+use crate::limits::{REQUESTS_IN_FLIGHT, TAKEN_OVER};
 use crate::policy::{self, Admitted, View};
 use crate::refusal::Refusal;
 use crate::request::{Ask, Request};
@@ -31,7 +32,8 @@ use prost::Message as _;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use tkms_types::{Cluster, RequestId, RequestKind};
+use tkms_types::transcript::session_id;
+use tkms_types::{Cluster, RequestId, RequestKind, SessionId};
 use tkms_wire::kms::{self, State, reply};
 use tokio::sync::watch;
 use tracing::Instrument as _;
@@ -73,6 +75,8 @@ pub(crate) struct Parts {
     pub(crate) hosts: Hosts,
     pub(crate) samples: Arc<Samples>,
     pub(crate) decryptor: Decryptor,
+    /// Ciphertexts of public requests, from their first judgement to their answer.
+    pub(crate) at_hand: AtHand,
     pub(crate) responder: Responder,
     pub(crate) journal: Journal,
     pub(crate) store: Store,
@@ -93,6 +97,7 @@ pub(crate) struct Job {
     admitted: Admitted,
     permit: Arc<Permit>,
     progress: watch::Sender<Progress>,
+    _held: Held,
 }
 
 impl Engine {
@@ -135,11 +140,24 @@ impl Engine {
         if let Some(progress) = joined {
             return Ok(Ticket { id, progress });
         }
+        let held = match request.ask {
+            Ask::Public(_) => parts.at_hand.hold(self.sessions(&request)),
+            Ask::User(_) => Held::default(),
+        };
         let permit = match asked {
             Some(permit) => permit,
             None => self.judged(&request, &admitted, source).await?,
         };
-        Ok(Ticket { id, progress: self.start(request, admitted, permit)? })
+        Ok(Ticket { id, progress: self.start(request, admitted, (permit, held))? })
+    }
+
+    /// Sessions of the ciphertexts that a request names, at attempt 0.
+    pub(crate) fn sessions(&self, request: &Request) -> Vec<SessionId> {
+        let Cluster { context, epoch, key, .. } = &*self.parts.cluster;
+        let protocol = self.parts.cluster.protocol();
+        let of = |digest| session_id(protocol, *context, *epoch, key.id, digest, 0);
+        let ours = request.materials.iter().filter(|material| material.format == protocol.into());
+        ours.map(|material| of(material.digest)).collect()
     }
 
     /// Checks 11 to 17; a refusal is recorded.
@@ -169,6 +187,11 @@ impl Engine {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.lock().len()
+    }
+
+    /// Ciphertexts of public requests that are here.
+    pub(crate) fn at_hand(&self) -> &AtHand {
+        &self.parts.at_hand
     }
 
     /// The protocol in force.
@@ -206,13 +229,14 @@ impl Engine {
         &self,
         request: Request,
         admitted: Admitted,
-        permit: Arc<Permit>,
+        (permit, held): (Arc<Permit>, Held),
     ) -> Result<watch::Receiver<Progress>, Refusal> {
         let mut running = self.lock();
         if let Some(joined) = running.get(&admitted.id) {
             return Ok(joined.clone());
         }
-        if running.len() >= REQUESTS_IN_FLIGHT {
+        // what is taken over from peers takes nothing away from callers
+        if running.len() >= REQUESTS_IN_FLIGHT + TAKEN_OVER {
             return Err(Refusal::Busy("too many requests are on their way"));
         }
         let first = Progress::Pending(State::WaitingCiphertext, "fetching the ciphertexts".to_owned());
@@ -221,7 +245,7 @@ impl Engine {
         running.insert(id, receiver.clone());
         drop(running);
         let span = tracing::info_span!("request", %id, kind = ?request.kind());
-        let (engine, job) = (self.clone(), Job { request, admitted, permit, progress });
+        let (engine, job) = (self.clone(), Job { request, admitted, permit, progress, _held: held });
         self.parts.tasks.spawn(async move { engine.run(job).await }.instrument(span));
         Ok(receiver)
     }

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tkms_types::{Handle, HeaderTrustKind, HostChain, PartyId};
 use tkms_wire::evidence as wire;
+use tkms_wire::kms;
 use tokio::sync::Semaphore;
 
 const DAY: u64 = 24 * 3600;
@@ -86,6 +87,12 @@ impl Permit {
         let grant = Grant::Public { handle: handle.0 };
         let path = self.shown.paths.iter().find(|(shown, _)| *shown == grant).map(|(_, path)| path);
         self.evidence.for_grant(&host.contracts, grant, path, self.anchor.count)
+    }
+
+    /// A public request as a peer that missed it gets it: with the attestations that were checked. Nothing for a user's.
+    pub(crate) fn whole_for_peers(&self, request: &Request) -> Option<kms::PublicDecryptRequest> {
+        let sent = request.evidence.as_ref()?;
+        request.whole_for_peers(wire::Evidence { attested: self.evidence.attested.clone(), ..sent.clone() })
     }
 
     /// Whether it still counts.

@@ -2,7 +2,7 @@
 
 use super::{Engine, Job, Permit, Progress, unreadable};
 use crate::decryptor::Decryptor;
-use crate::exact::{Exact, Target};
+use crate::exact::{Asked, Exact, Target};
 use crate::fetch::Wanted;
 use crate::journal::{AnchorRecord, Entry, FactRecord, MaterialRecord, Subject};
 use crate::limits::{CIPHERTEXT_WAIT, PERMIT_CHECK, POLL};
@@ -159,22 +159,32 @@ impl Engine {
         }
     }
 
-    /// Opens every ciphertext. `request`: what a peer that missed a session is told, by handle.
-    async fn open_all(
-        &self,
-        job: &Job,
-        by_handle: &ByHandle,
-        request: impl Fn(Handle) -> Result<kms::PublicDecryptRequest, Refusal>,
-    ) -> Result<BTreeMap<Handle, Arc<Opened>>, Refusal> {
+    /// What a peer that missed a session of `flood` is told.
+    fn for_handle(&self, job: &Job, handle: Handle) -> Result<kms::PublicDecryptRequest, Refusal> {
+        if let Ask::User(_) = job.request.ask {
+            // a committee of one has no peers
+            return Ok(kms::PublicDecryptRequest::default());
+        }
+        let evidence = job.permit.for_peers(self.host(&job.admitted)?, handle)?;
+        job.request.for_peers(handle, evidence).ok_or(Refusal::Internal("not a public request"))
+    }
+
+    /// Opens every ciphertext.
+    async fn open_all(&self, job: &Job, by_handle: &ByHandle) -> Result<BTreeMap<Handle, Arc<Opened>>, Refusal> {
+        let asked = match &self.parts.decryptor {
+            Decryptor::Flood(_) => Asked::new(None),
+            Decryptor::Exact(_) => Asked::new(job.permit.whole_for_peers(&job.request).as_ref()),
+        };
         let open = async |(handle, (attested, session)): (&Handle, &(Attested, SessionId))| {
-            let request = request(*handle)?;
             let opened = match &self.parts.decryptor {
                 Decryptor::Flood(sessions) => {
+                    let request = self.for_handle(job, *handle)?;
                     sessions.open(*session, request, self.make(job, attested, *session)).await?
                 }
                 Decryptor::Exact(exact) => {
                     let (target, list) = self.target(attested, *session).await?;
-                    self.while_permitted(job, (exact, *session), exact.open(target, list, request)).await?
+                    let opening = exact.open(target, list, Arc::clone(&asked));
+                    self.while_permitted(job, (exact, *session), opening).await?
                 }
             };
             Ok::<_, Refusal>((*handle, opened))
@@ -199,12 +209,7 @@ impl Engine {
     }
 
     async fn answer_public(&self, job: &Job, by_handle: &ByHandle) -> Result<(reply::Outcome, Vec<PartyId>), Refusal> {
-        let host = self.host(&job.admitted)?;
-        let request = |handle| {
-            let evidence = job.permit.for_peers(host, handle)?;
-            job.request.for_peers(handle, evidence).ok_or(Refusal::Internal("not a public request"))
-        };
-        let opened = self.open_all(job, by_handle, request).await?;
+        let opened = self.open_all(job, by_handle).await?;
         let answer = self.parts.responder.public(&job.admitted, &opened)?;
         let blamed = answer.blamed.iter().map(|blame| blame.party).collect();
         Ok((reply::Outcome::PublicAnswer((&answer).into()), blamed))
@@ -214,7 +219,7 @@ impl Engine {
         let Ask::User(request) = &job.request.ask else { return Err(Refusal::Internal("not a user's request")) };
         let sealed = if self.parts.responder.alone() {
             let sessions = by_handle.iter().map(|(handle, (_, session))| (*handle, *session)).collect();
-            let opened = self.open_all(job, by_handle, |_| Ok(kms::PublicDecryptRequest::default())).await?;
+            let opened = self.open_all(job, by_handle).await?;
             self.parts.responder.user_alone(&job.admitted, request, &opened, &sessions).await?
         } else {
             let share = async |(handle, (attested, session)): (&Handle, &(Attested, SessionId))| {

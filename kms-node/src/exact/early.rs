@@ -1,7 +1,7 @@
 //! Parts of ciphertexts that no request is known for yet: bounded per peer in number, bytes and time.
 
 use super::codec::{Ballot, Vote, Word};
-use crate::limits::{EXACT_EARLY, EXACT_EARLY_PARTS, EXACT_STRANGERS};
+use crate::limits::{AT_HAND_TIME, EXACT_EARLY, EXACT_EARLY_PARTS};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -63,15 +63,11 @@ pub(super) struct Early {
 }
 
 impl Early {
-    /// Keeps a part; a peer that brings too many ciphertexts loses the oldest.
+    /// Keeps a part.
     pub fn keep(&mut self, from: PartyId, base: SessionId, heard: Heard, now: Instant) {
-        let of = self.by_peer.entry(from).or_default();
-        if !of.sessions.contains_key(&base) && of.sessions.len() >= EXACT_EARLY {
-            let oldest = of.sessions.iter().min_by_key(|(_, kept)| kept.since).map(|(base, _)| *base);
-            oldest.and_then(|base| of.remove(base));
-        }
-        let fresh = || Kept { since: now, noticed: false, bytes: 0, parts: Vec::new() };
-        let kept = of.sessions.entry(base).or_insert_with(fresh);
+        self.note(from, base, now);
+        let Some(of) = self.by_peer.get_mut(&from) else { return };
+        let Some(kept) = of.sessions.get_mut(&base) else { return };
         if kept.parts.len() < EXACT_EARLY_PARTS && of.bytes + heard.bytes() <= EARLY_BYTES_PER_PEER {
             kept.bytes += heard.bytes();
             of.bytes += heard.bytes();
@@ -81,6 +77,22 @@ impl Early {
                 word @ Heard::Word(_) => word,
             });
         }
+    }
+
+    /// A peer has a request for a ciphertext; one that brings too many of them loses the oldest.
+    pub fn note(&mut self, from: PartyId, base: SessionId, now: Instant) {
+        let of = self.by_peer.entry(from).or_default();
+        if !of.sessions.contains_key(&base) && of.sessions.len() >= EXACT_EARLY {
+            let oldest = of.sessions.iter().min_by_key(|(_, kept)| kept.since).map(|(base, _)| *base);
+            oldest.and_then(|base| of.remove(base));
+        }
+        let fresh = || Kept { since: now, noticed: false, bytes: 0, parts: Vec::new() };
+        of.sessions.entry(base).or_insert_with(fresh);
+    }
+
+    /// Drops what a peer said of a ciphertext.
+    pub fn forget(&mut self, from: PartyId, base: SessionId) {
+        self.by_peer.get_mut(&from).and_then(|of| of.remove(base));
     }
 
     /// Takes what every peer said of a ciphertext.
@@ -93,26 +105,28 @@ impl Early {
         self.by_peer.iter_mut().flat_map(of).collect()
     }
 
-    /// Ciphertexts that have waited for a request for so long, each once and of each peer the oldest first, with the attempts
-    /// that were heard of.
-    pub fn strangers(&mut self, now: Instant, patience: Duration) -> Vec<(PartyId, SessionId, Vec<u32>)> {
-        let mut strangers = Vec::new();
-        for (party, of) in &mut self.by_peer {
-            let OfPeer { sessions, bytes } = of;
-            sessions.retain(|_, kept| {
-                let keep = now.saturating_duration_since(kept.since) < EARLY_TIME;
-                *bytes -= if keep { 0 } else { kept.bytes };
-                keep
-            });
-            let due = |kept: &Kept| !kept.noticed && now.saturating_duration_since(kept.since) >= patience;
-            let mut waiting: Vec<_> = sessions.iter_mut().filter(|(_, kept)| due(kept)).collect();
-            waiting.sort_unstable_by_key(|(_, kept)| kept.since);
-            for (base, kept) in waiting.into_iter().take(EXACT_STRANGERS) {
-                kept.noticed = true;
-                strangers.push((*party, *base, kept.parts.iter().map(Heard::attempt).collect()));
-            }
-        }
-        strangers
+    /// The ciphertext of a peer that has waited longest, if one has for so long, with the attempts that were heard of; each is told
+    /// of once. What is at hand waits on, for some time.
+    pub fn stranger(
+        &mut self,
+        peer: PartyId,
+        (now, patience): (Instant, Duration),
+        at_hand: impl Fn(&SessionId) -> bool,
+    ) -> Option<(SessionId, Vec<u32>)> {
+        let OfPeer { sessions, bytes } = self.by_peer.get_mut(&peer)?;
+        let age = |kept: &Kept| now.saturating_duration_since(kept.since);
+        sessions.retain(|_, kept| {
+            let keep = age(kept) < EARLY_TIME;
+            *bytes -= if keep { 0 } else { kept.bytes };
+            keep
+        });
+        let due = |(base, kept): &(&SessionId, &mut Kept)| {
+            let waits = if at_hand(base) { patience + AT_HAND_TIME } else { patience };
+            !kept.noticed && age(kept) >= waits
+        };
+        let (base, kept) = sessions.iter_mut().filter(due).min_by_key(|(_, kept)| kept.since)?;
+        kept.noticed = true;
+        Some((*base, kept.parts.iter().map(Heard::attempt).collect()))
     }
 }
 
@@ -120,7 +134,6 @@ impl Early {
 mod tests {
     use super::super::codec::What;
     use super::*;
-    use crate::limits::BEFORE_PULLING;
     use alloy_primitives::B256;
 
     fn base(number: u64) -> SessionId {
@@ -173,13 +186,29 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_told_of_once_and_goes_in_the_end() {
-        let (mut early, now) = (Early::default(), Instant::now());
-        early.keep(party(1), base(1), word(1, 3), now);
-        assert!(early.strangers(now, BEFORE_PULLING).is_empty(), "its request may be on the way");
-        assert_eq!(early.strangers(now + BEFORE_PULLING, BEFORE_PULLING), [(party(1), base(1), vec![3])]);
-        assert!(early.strangers(now + BEFORE_PULLING, BEFORE_PULLING).is_empty());
-        assert!(early.strangers(now + EARLY_TIME, BEFORE_PULLING).is_empty());
-        assert!(early.take(base(1)).is_empty());
+    fn a_stranger_is_told_of_once_the_oldest_first_and_goes_in_the_end() {
+        let (mut early, now, second) = (Early::default(), Instant::now(), Duration::from_secs(1));
+        early.keep(party(1), base(2), word(2, 3), now);
+        early.note(party(1), base(1), now + second);
+        let mut stranger = |peer, after| early.stranger(party(peer), (now + after, 4 * second), |_| false);
+        assert_eq!(stranger(1, 3 * second), None, "its request may be on the way");
+        assert_eq!(stranger(2, 9 * second), None, "of another peer");
+        assert_eq!(stranger(1, 5 * second), Some((base(2), vec![3])));
+        assert_eq!(stranger(1, 5 * second), Some((base(1), vec![])));
+        assert_eq!(stranger(1, 5 * second), None);
+        assert_eq!(stranger(1, EARLY_TIME), None);
+        assert!(early.take(base(2)).is_empty());
+    }
+
+    #[test]
+    fn what_is_at_hand_waits_longer_but_not_for_ever() {
+        let (mut early, now, second) = (Early::default(), Instant::now(), Duration::from_secs(1));
+        early.note(party(1), base(1), now);
+        early.note(party(1), base(2), now + second);
+        let mut stranger = |after| early.stranger(party(1), (now + after, second), |at_hand| *at_hand == base(1));
+        assert_eq!(stranger(second), None);
+        assert_eq!(stranger(2 * second), Some((base(2), vec![])), "what is at hand stands in nobody's way");
+        assert_eq!(stranger(AT_HAND_TIME), None);
+        assert_eq!(stranger(AT_HAND_TIME + second), Some((base(1), vec![])), "anybody may name anything");
     }
 }

@@ -8,13 +8,18 @@
 //! All state is in one table. What follows from an event (messages, votes, rows) is queued there; three tasks ([`tasks`])
 //! empty the queues, so that whatever came up meanwhile shares a frame, a signature, a commit.
 
+mod asked;
 mod attempt;
 mod backlog;
 mod codec;
 mod early;
 mod session;
+mod strangers;
 mod tasks;
 
+pub(crate) use asked::Asked;
+
+use crate::at_hand::AtHand;
 use crate::blames::Blames;
 use crate::clock::Clock;
 use crate::fetch::{Samples, Wanted};
@@ -30,9 +35,8 @@ use crate::transport::{PeerMessage, Transport};
 use alloy_primitives::B256;
 use codec::{Ballot, Part, Vote};
 use early::{Early, Heard};
-use prost::Message as _;
 use session::{Desk, Session};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -104,6 +108,7 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) seal: CommitteeSeal,
+    pub(crate) at_hand: AtHand,
     pub(crate) tasks: Arc<Tasks>,
 }
 
@@ -141,9 +146,20 @@ struct Queues {
     /// Votes to be cast: ciphertext, attempt, range.
     claims: Vec<(SessionId, u32, Claim)>,
     ended: Vec<EndedSession>,
-    opened: Vec<(SessionId, kms::PublicDecryptRequest, Vec<u8>)>,
+    opened: Vec<(SessionId, Arc<Asked>, Vec<u8>)>,
+    /// Whose rows are on their way to disk.
+    stored: BTreeSet<SessionId>,
     faults: Vec<(Blame, Fault)>,
     computed: u64,
+}
+
+impl Queues {
+    /// Ciphertexts with rows that are not on disk: until they are, only the table knows what ended.
+    fn unstored(&self) -> BTreeSet<SessionId> {
+        let ended = self.ended.iter().map(|ended| ended.base);
+        let opened = self.opened.iter().map(|(base, ..)| *base);
+        ended.chain(opened).chain(self.stored.iter().copied()).collect()
+    }
 }
 
 /// A ciphertext that is asked for.
@@ -180,13 +196,13 @@ impl Exact {
         &self,
         target: Target,
         list: Arc<SwitchedList>,
-        request: kms::PublicDecryptRequest,
+        asked: Arc<Asked>,
     ) -> Result<Arc<Opened>, Refusal> {
         if let Some(digits) = self.0.digits(target.base) {
             return Ok(Arc::new(Opened { digits, blamed: Vec::new() }));
         }
         let _slot = self.0.slots.acquire().await.map_err(|_| Refusal::Internal("it is stopping"))?;
-        let mut opened = self.0.accept(target, list, Some(request), |session| session.opened.subscribe()).await?;
+        let mut opened = self.0.accept(target, list, Some(asked), |session| session.opened.subscribe()).await?;
         self.0.wait(&mut opened).await
     }
 
@@ -216,21 +232,17 @@ impl Exact {
 
     /// The public request behind a ciphertext.
     pub(crate) fn request_of(&self, base: SessionId) -> Option<kms::PublicDecryptRequest> {
-        let running = self.0.lock().sessions.get(&base).and_then(|session| session.request.clone());
-        running.or_else(|| {
-            let stored = self.0.stored(base)?;
-            kms::PublicDecryptRequest::decode(stored.request.as_slice()).ok()
-        })
+        self.0.asked(base)?.message()
     }
 
-    /// Whether it runs here or was opened here.
-    pub(crate) fn knows(&self, base: SessionId) -> bool {
-        self.0.lock().sessions.contains_key(&base) || self.0.digits(base).is_some()
+    /// A ciphertext of a peer that this node has no request for.
+    pub(crate) fn stranger(&self, peer: PartyId) -> Option<SessionId> {
+        self.0.stranger(peer)
     }
 
-    /// Ciphertexts of peers that this node has no request for, and who has one.
-    pub(crate) fn strangers(&self) -> Vec<(PartyId, SessionId)> {
-        self.0.strangers()
+    /// A peer asks for what we said of a ciphertext, and we have said nothing: it has a request for it.
+    pub(crate) fn note_stranger(&self, peer: PartyId, base: SessionId) {
+        self.0.note_stranger(peer, base);
     }
 
     /// Whether this node has said anything about a ciphertext: a permission that lapses before that is void.
@@ -286,15 +298,29 @@ impl Inner {
         Some(outcome)
     }
 
-    /// What is on its way here makes everything slower by this: EXACT_IN_FLIGHT bounds it.
+    /// What is on its way here, or waits to be judged, makes everything slower by this.
     fn load(&self) -> Duration {
-        EXACT_SHARE * self.on_their_way.load(Ordering::Relaxed)
+        let at_hand = self.parts.at_hand.count().min(EXACT_IN_FLIGHT) as u32;
+        EXACT_SHARE * self.on_their_way.load(Ordering::Relaxed).max(at_hand)
     }
 
     fn stored(&self, base: SessionId) -> Option<crate::store::StoredSession> {
         self.parts.store.session(base).unwrap_or_else(|error| {
             tracing::error!(session = %base, %error, "sessions cannot be read");
             None
+        })
+    }
+
+    /// The public request behind a ciphertext, running or opened.
+    fn asked(&self, base: SessionId) -> Option<Arc<Asked>> {
+        let running = self.lock().sessions.get(&base).and_then(|session| session.request.clone());
+        running.or_else(|| {
+            let said = self.stored(base)?.request;
+            let found = self.parts.store.request(said).unwrap_or_else(|error| {
+                tracing::error!(session = %base, %error, "requests cannot be read");
+                None
+            });
+            found.map(Asked::of)
         })
     }
 
@@ -319,7 +345,7 @@ impl Inner {
         &self,
         Target { base, wanted }: Target,
         list: Arc<SwitchedList>,
-        request: Option<kms::PublicDecryptRequest>,
+        request: Option<Arc<Asked>>,
         watch: impl FnOnce(&Session) -> T,
     ) -> Result<T, Refusal> {
         self.parts.masks.wait().await.ok_or(Refusal::Internal("it is stopping"))?;

@@ -5,8 +5,8 @@ mod votes;
 
 use super::attempt::{Attempt, Machine};
 use super::codec::{Part, What, Word, write_elements};
-use super::{Names, Queues};
-use crate::limits::{AWAY_TIME, BEFORE_PULLING, ON_DEMAND_TIME, SETTLE_TIME};
+use super::{Asked, Names, Queues};
+use crate::limits::{AWAY_TIME, EXACT_MISSED, ON_DEMAND_TIME, SETTLE_TIME};
 use crate::session::Opened;
 use crate::stock::{EndedSession, Stock, TakeError};
 use alloy_primitives::B256;
@@ -22,7 +22,6 @@ use tkms_mpc::prss::PrssKeys;
 use tkms_mpc::ring::Gr16;
 use tkms_types::{FheType, PartyId, SessionId};
 use tkms_wire::answer::Blame;
-use tkms_wire::kms;
 use tkms_wire::switched::{DIMENSION, SwitchedList};
 use tokio::sync::watch;
 
@@ -59,7 +58,7 @@ pub(super) struct Session {
     /// Until the messages are shared. A later attempt fetches it again.
     pub list: Option<Arc<SwitchedList>>,
     /// The public request that our policy accepted, if any: without one nothing is opened.
-    pub request: Option<kms::PublicDecryptRequest>,
+    pub request: Option<Arc<Asked>>,
     attempts: BTreeMap<u32, Attempt>,
     /// When the first attempt ended.
     ended: Option<Instant>,
@@ -82,7 +81,7 @@ pub(super) struct Session {
 
 impl Session {
     pub fn new(base: SessionId, digest: B256, kind: FheType, desk: &Desk<'_>) -> Self {
-        let (now, missed) = (desk.now, desk.now + desk.patience(BEFORE_PULLING));
+        let (now, missed) = (desk.now, desk.now + desk.patience(EXACT_MISSED));
         Self {
             base,
             digest,
@@ -98,7 +97,7 @@ impl Session {
             pull_at: missed,
             ask_at: missed,
             fetch_at: now,
-            pause: BEFORE_PULLING,
+            pause: EXACT_MISSED,
             wake: now,
             finished: None,
         }
@@ -177,7 +176,7 @@ impl Session {
         &mut self,
         desk: &Desk<'_>,
         list: Arc<SwitchedList>,
-        request: Option<kms::PublicDecryptRequest>,
+        request: Option<Arc<Asked>>,
         queues: &mut Queues,
     ) {
         self.request = self.request.take().or(request);
@@ -418,7 +417,7 @@ impl Session {
 
     fn revealed(&mut self, desk: &Desk<'_>, number: u32, step: Step<Revealed, Vec<u8>>, queues: &mut Queues) {
         self.blame(desk, number, step.faults, queues);
-        let Some(digits) = step.output else { return };
+        let (Some(digits), Some(request)) = (step.output, self.request.clone()) else { return };
         let fresh = self.opened.send_if_modified(|known| {
             let first = known.is_none();
             if first {
@@ -427,7 +426,7 @@ impl Session {
             first
         });
         if fresh {
-            queues.opened.push((self.base, self.request.clone().unwrap_or_default(), digits));
+            queues.opened.push((self.base, request, digits));
         }
     }
 

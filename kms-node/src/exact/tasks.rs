@@ -2,18 +2,17 @@
 
 use super::backlog::Backlog;
 use super::codec::{self, MAX_VOTES, Part, Vote};
-use super::{Exact, Inner, Table, Target};
+use super::{Inner, Table, Target};
 use crate::fetch::Wanted;
 use crate::limits::{
-    BEFORE_PULLING, EXACT_BUSY, EXACT_BUSY_GATHER, EXACT_FINISHED, EXACT_GATHER, EXACT_PULL_ROUND, EXACT_PULLS,
-    EXACT_ROWS, EXACT_TICK, LATE_SHARES,
+    EXACT_BUSY, EXACT_BUSY_GATHER, EXACT_FINISHED, EXACT_GATHER, EXACT_PULL_ROUND, EXACT_PULLS, EXACT_ROWS, EXACT_TICK,
+    LATE_SHARES,
 };
-use crate::store::StoredSession;
+use crate::store::OpenedRows;
 use crate::transport::{PeerMessage, PeerState};
 use alloy_primitives::B256;
 use futures::future::{FutureExt as _, join_all};
 use futures::stream::{self, StreamExt as _};
-use prost::Message as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -102,41 +101,13 @@ impl Inner {
         self.parts.names.committee.parties().filter(move |party| *party != me)
     }
 
-    /// See [`Exact::strangers`]. What ended here is taken up again for an attempt that it missed.
-    pub(super) fn strangers(self: &Arc<Self>) -> Vec<(PartyId, SessionId)> {
-        let (early, running) = {
-            let mut table = self.lock();
-            let now = Instant::now();
-            let early = table.early.strangers(now, BEFORE_PULLING + self.load());
-            let lacking =
-                |(base, session): (&SessionId, &mut super::Session)| Some((session.lacks_request(now)?, *base));
-            let running: Vec<_> = table.sessions.iter_mut().filter_map(lacking).collect();
-            (early, running)
-        };
-        let mut strangers = running;
-        for (party, base, attempts) in early {
-            let ended = self.ended(base);
-            match ended.first() {
-                None if self.digits(base).is_some() => {}
-                None => strangers.push((party, base)),
-                Some(first) if attempts.iter().any(|attempt| ended.iter().all(|ended| ended.attempt != *attempt)) => {
-                    let (digest, kind, key) = (first.digest, first.kind, self.parts.names.key);
-                    let wanted = Wanted { digest, key, kind, format: Format::Exact };
-                    self.parts.tasks.spawn(Arc::clone(self).rejoin(Target { base, wanted }));
-                }
-                Some(_) => {}
-            }
-        }
-        strangers
-    }
-
     /// A later attempt of a ciphertext that our policy accepted, and that we had ended or run out of samples for.
-    async fn rejoin(self: Arc<Self>, target: Target) {
+    pub(super) async fn rejoin(self: Arc<Self>, target: Target) {
         let list = match self.parts.samples.get(target.wanted).await {
             Ok(list) => list,
             Err(refusal) => return tracing::warn!(session = %target.base, %refusal, "no part in a later attempt"),
         };
-        let request = Exact(Arc::clone(&self)).request_of(target.base);
+        let request = self.asked(target.base);
         let Some(list) = list.switched() else { return };
         if let Err(refusal) = self.accept(target, list, request, |_| ()).await {
             tracing::warn!(session = %target.base, %refusal, "no part in a later attempt");
@@ -164,24 +135,30 @@ pub(super) async fn write(inner: Arc<Inner>) {
         inner.gather_if_busy().await;
         let (ended, opened) = {
             let queues = &mut inner.lock().queues;
+            queues.stored = queues.unstored();
             (std::mem::take(&mut queues.ended), std::mem::take(&mut queues.opened))
         };
         let now = inner.parts.clock.now();
-        let opened = opened.into_iter().map(|(base, request, digits)| {
-            let session = StoredSession { message: Vec::new(), request: request.encode_to_vec(), digits: Some(digits) };
-            inner.parts.store.put_session(base, now, session)
-        });
+        let opened = async {
+            let mut rows = OpenedRows::default();
+            for (base, asked, digits) in opened {
+                rows.requests.entry(asked.name.0).or_insert_with(|| asked.encoded.clone());
+                rows.sessions.push((base, asked.name.0, digits));
+            }
+            if rows.sessions.is_empty() { Ok(()) } else { inner.parts.store.put_opened(now, rows).await }
+        };
         let shares = async {
             match inner.parts.stock.get().filter(|_| !ended.is_empty()) {
                 Some(stock) => stock.end(&ended).await,
                 None => Ok(()),
             }
         };
-        let (shares, opened) = tokio::join!(shares, join_all(opened));
-        if let Some(error) = opened.into_iter().chain([shares]).find_map(Result::err) {
+        let (shares, opened) = tokio::join!(shares, opened);
+        if let Err(error) = shares.and(opened) {
             // Both are functions of the ciphertext and the votes on disk: a lost row costs a computation
             tracing::error!(%error, "ended sessions are not stored");
         }
+        inner.lock().queues.stored.clear();
     }
 }
 
@@ -225,6 +202,8 @@ pub(super) async fn tick(inner: Arc<Inner>) {
             let mut rejoin = Vec::new();
             let mut finished = Vec::new();
             let mut on_their_way = 0;
+            // frames for what neither table nor disk knew would bring its request here again
+            let unstored = queues.unstored();
             for (base, session) in sessions.iter_mut() {
                 session.tick(desk, &|party| connected.contains(&party), queues);
                 on_their_way += u32::from(!session.is_done());
@@ -235,7 +214,7 @@ pub(super) async fn tick(inner: Arc<Inner>) {
                     let (digest, kind, key) = (session.digest, session.kind, desk.names.key);
                     let wanted = Wanted { digest, key, kind, format: Format::Exact };
                     rejoin.push(Target { base: *base, wanted });
-                } else if !session.is_watched() {
+                } else if !session.is_watched() && !unstored.contains(base) {
                     let since = *session.finished.get_or_insert(desk.now);
                     let complete = session.is_done() && session.is_complete(desk) || since + LATE_SHARES < desk.now;
                     finished.push((!complete, since, *base));

@@ -11,7 +11,7 @@ use tkms_types::{FheType, Handle, PublicRequest};
 use tkms_wire::kms::PublicDecryptRequest;
 use tkms_wire::request::Call;
 
-const PLAN: Preprocessing = Preprocessing {
+pub const PLAN: Preprocessing = Preprocessing {
     items: 52_000,
     batch_items: 52_000,
     round_ms: 20_000,
@@ -20,10 +20,13 @@ const PLAN: Preprocessing = Preprocessing {
     evict_silent: false,
 };
 const REQUESTS: u64 = 100;
-const VALUES: u64 = 16;
+pub const VALUES: u64 = 16;
 
-/// Requests with values that nobody has decrypted, and the values.
-async fn requests(world: &World, count: u64) -> Vec<(PublicDecryptRequest, Vec<U256>)> {
+/// A request, and the values it is for.
+pub type Asked = (PublicDecryptRequest, Vec<U256>);
+
+/// Requests with values that nobody has decrypted.
+pub async fn requests(world: &World, count: u64) -> Vec<Asked> {
     let mut all = Vec::new();
     for request in 0..count {
         let mut of = Vec::new();
@@ -53,6 +56,15 @@ async fn requests(world: &World, count: u64) -> Vec<(PublicDecryptRequest, Vec<U
     all.into_iter().map(call).collect()
 }
 
+/// Waits for the stock.
+pub async fn full(world: &World) {
+    crate::cluster::eventually(async || {
+        let ready = |party: usize| world.node(party).stock().is_some_and(|stock| stock.free() >= PLAN.items.into());
+        (1..=4).all(ready).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_hundred_requests_of_sixteen_values_at_once_are_answered_by_every_node() {
     let mut world = World::new(4).exact();
@@ -60,11 +72,7 @@ async fn a_hundred_requests_of_sixteen_values_at_once_are_answered_by_every_node
     world.start(1..=4).await;
     let all = requests(&world, REQUESTS + 1).await;
     let (first, all) = all.split_first().unwrap();
-    crate::cluster::eventually(async || {
-        let ready = |party: usize| world.node(party).stock().is_some_and(|stock| stock.free() >= 52_000);
-        (1..=4).all(ready).then_some(())
-    })
-    .await;
+    full(&world).await;
     let mut clients = Vec::new();
     for party in 1..=4 {
         clients.push(world.client(party).await);

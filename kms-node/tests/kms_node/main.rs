@@ -8,6 +8,7 @@ mod cluster;
 mod common;
 mod exact;
 mod exact_load;
+mod exact_taken_over;
 mod exact_users;
 mod facts;
 mod liars;

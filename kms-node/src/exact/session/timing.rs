@@ -10,15 +10,15 @@ use tkms_types::PartyId;
 
 impl Session {
     /// A peer opens it in public, and we know no public request for it.
-    pub fn lacks_request(&mut self, now: Instant) -> Option<PartyId> {
+    pub fn lacks_request(&mut self, peer: PartyId, now: Instant) -> bool {
         if self.request.is_some() || now < self.ask_at {
-            return None;
+            return false;
         }
-        let found = self.attempts.values().find_map(|attempt| attempt.revealed.keys().next().copied());
-        if found.is_some() {
+        let lacks = self.attempts.values().any(|attempt| attempt.revealed.contains_key(&peer));
+        if lacks {
             self.ask_at = now + LONGEST_BACKOFF;
         }
-        found
+        lacks
     }
 
     /// A certified attempt cannot begin for want of the samples.

@@ -19,6 +19,8 @@ type BendFrame = fn(PartyId, RoundFrame) -> Option<RoundFrame>;
 type Flood = fn(RoundFrame, u32) -> Option<RoundFrame>;
 /// How the node says it stands.
 type BendStand = fn(Stand) -> Stand;
+/// Told of every peer that asks for the request behind a session; `true`: it waits for ever.
+type Holds = dyn Fn() -> bool + Send + Sync;
 /// How often.
 const FLOOD: u32 = 400;
 
@@ -28,6 +30,7 @@ struct Bent {
     bend_frame: BendFrame,
     flood: Flood,
     bend_stand: BendStand,
+    holds: Arc<Holds>,
     runtime: Handle,
 }
 
@@ -35,7 +38,8 @@ impl Bent {
     /// Bends nothing yet.
     fn new(real: Arc<dyn Transport>) -> Self {
         let (bend_frame, flood): (BendFrame, Flood) = (|_, frame| Some(frame), |_, _| None);
-        Self { real, bend: Arc::new(Some), bend_frame, flood, bend_stand: |stand| stand, runtime: Handle::current() }
+        let (bend_stand, runtime): (BendStand, _) = (|stand| stand, Handle::current());
+        Self { real, bend: Arc::new(Some), bend_frame, flood, bend_stand, holds: Arc::new(|| false), runtime }
     }
 }
 
@@ -43,6 +47,15 @@ impl Bent {
 pub fn bent(bend: impl Fn(PeerMessage) -> Option<PeerMessage> + Send + Sync + 'static) -> WrapTransport {
     let bend: Arc<Bend> = Arc::new(bend);
     Box::new(|real| Arc::new(Bent { bend, ..Bent::new(real) }))
+}
+
+/// The same, and `holds` is told of every peer that asks for the request behind a session: whether it gets no answer.
+pub fn bent_and_asked(
+    bend: impl Fn(PeerMessage) -> Option<PeerMessage> + Send + Sync + 'static,
+    holds: impl Fn() -> bool + Send + Sync + 'static,
+) -> WrapTransport {
+    let (bend, holds): (Arc<Bend>, Arc<Holds>) = (Arc::new(bend), Arc::new(holds));
+    Box::new(|real| Arc::new(Bent { bend, holds, ..Bent::new(real) }))
 }
 
 /// What the node says in rounds goes through `bend_frame`; everything else is honest.
@@ -73,6 +86,14 @@ impl Transport for Bent {
         let Inbound { from, event } = self.real.recv().await?;
         let (session, answer) = match event {
             Event::WantsMessage(session, answer) => (session, answer),
+            Event::WantsRequest(session, answer) if (self.holds)() => {
+                let (nobody, found) = oneshot::channel();
+                tokio::spawn(async move {
+                    std::future::pending::<()>().await;
+                    drop((answer, found));
+                });
+                return Some(Inbound { from, event: Event::WantsRequest(session, nobody) });
+            }
             Event::Meets(stand, answer) => {
                 let (ours, found) = oneshot::channel::<Stand>();
                 let bend = self.bend_stand;

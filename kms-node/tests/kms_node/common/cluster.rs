@@ -8,6 +8,7 @@ use age::secrecy::SecretString;
 use alloy_primitives::{Address, B256, U256};
 use object_store::memory::InMemory;
 use object_store::path::Path;
+use object_store::throttle::{ThrottleConfig, ThrottledStore};
 use object_store::{ObjectStoreExt as _, PutPayload};
 use rand::SeedableRng as _;
 use std::collections::BTreeMap;
@@ -224,6 +225,16 @@ impl World {
 
     pub async fn start_with(&mut self, party: usize, wrap: Option<WrapTransport>) {
         let node = Node::start_with(self.config(party), self.cluster.clone(), self.hooks(wrap)).await.unwrap();
+        self.nodes.insert(party, node);
+    }
+
+    /// A node whose store of samples takes so long for each answer.
+    pub async fn start_with_slow_store(&mut self, party: usize, wait: Duration) {
+        let config = ThrottleConfig { wait_get_per_call: wait, ..ThrottleConfig::default() };
+        let slow = ThrottledStore::new(Arc::clone(&self.store), config);
+        let objects = vec![ObjectSource::new("slow".to_owned(), Arc::new(slow), Path::default())];
+        let hooks = Hooks { objects: Some(objects), ..self.hooks(None) };
+        let node = Node::start_with(self.config(party), self.cluster.clone(), hooks).await.unwrap();
         self.nodes.insert(party, node);
     }
 

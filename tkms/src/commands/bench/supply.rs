@@ -55,6 +55,8 @@ pub struct Ask {
     /// As sent to every node.
     pub call: PublicDecryptRequest,
     values: Range<u64>,
+    /// Of their samples.
+    digests: Vec<B256>,
 }
 
 impl Ask {
@@ -183,15 +185,17 @@ impl Supply {
             leaves.push((leaf_hash(&grant), self.range.prove_at(index, self.range.count())?));
         }
         let hashes = compress(&leaves, self.range.count())?;
+        let materials = values.clone().map(|value| self.material(value)).collect::<Result<Vec<_>>>()?;
+        let digests = materials.iter().map(|material| material.digest).collect();
         let call = Call {
             request: public,
-            materials: values.clone().map(|value| self.material(value)).collect::<Result<_>>()?,
+            materials,
             evidence: Some(Evidence { places: indices, hashes, ..self.evidence.clone() }),
             finality: None,
             wait: Duration::from_secs(30),
             label: String::new(),
         };
-        Ok(Ask { call: (&call).into(), values })
+        Ok(Ask { call: (&call).into(), values, digests })
     }
 
     /// Requests for values, so many in each; on all cores.
@@ -212,26 +216,23 @@ impl Supply {
         })
     }
 
-    fn files(&self, ask: &Ask) -> Result<Vec<(PathBuf, Vec<u8>)>> {
-        let file = |value| {
-            let bytes = self.list(value)?;
-            Ok((self.samples.join(format!("{:x}", digest(&bytes))), bytes))
-        };
-        ask.values.clone().map(file).collect()
+    fn file(&self, digest: &B256) -> PathBuf {
+        self.samples.join(format!("{digest:x}"))
     }
 
     /// Puts the samples of a request where nodes read them.
     pub fn store(&self, ask: &Ask) -> Result<()> {
-        for (file, bytes) in self.files(ask)? {
+        for (value, digest) in ask.values.clone().zip(&ask.digests) {
+            let file = self.file(digest);
             // nodes never see half of one: they are asked after this
-            std::fs::write(&file, bytes).with_context(|| file.display().to_string())?;
+            std::fs::write(&file, self.list(value)?).with_context(|| file.display().to_string())?;
         }
         Ok(())
     }
 
     /// Removes them again: a minute of values would fill a disk.
     pub fn remove(&self, ask: &Ask) -> Result<()> {
-        for (file, _) in self.files(ask)? {
+        for file in ask.digests.iter().map(|digest| self.file(digest)) {
             std::fs::remove_file(&file).with_context(|| file.display().to_string())?;
         }
         Ok(())
