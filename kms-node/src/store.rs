@@ -166,13 +166,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn put_session(&self, id: SessionId, now: u64, session: StoredSession) -> Result<(), StoreError> {
-        self.write(move |tx| {
-            let digits = session.digits.as_deref().unwrap_or_default();
-            let row = (now, session.message.as_slice(), session.request.as_slice(), digits);
-            tx.open_table(SESSIONS)?.insert(&id.0.0, row)?;
-            Ok(())
-        })
-        .await
+        self.write(move |tx| put_sessions_in(tx, now, &[(id, session)])).await
     }
 
     /// A session, running or ended.
@@ -194,11 +188,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn put_answer(&self, id: RequestId, until: u64, reply: Vec<u8>) -> Result<(), StoreError> {
-        self.write(move |tx| {
-            tx.open_table(ANSWERS)?.insert(&id.0.0, (until, reply.as_slice()))?;
-            Ok(())
-        })
-        .await
+        self.write(move |tx| put_answer_in(tx, id, until, &reply)).await
     }
 
     /// An answer that still counts.
@@ -228,6 +218,26 @@ impl Store {
         })
         .await
     }
+}
+
+/// [`Store::put_session`] for many, in a transaction that has more to do.
+pub(crate) fn put_sessions_in(
+    tx: &WriteTransaction,
+    now: u64,
+    sessions: &[(SessionId, StoredSession)],
+) -> Result<(), StoreError> {
+    let mut table = tx.open_table(SESSIONS)?;
+    for (id, session) in sessions {
+        let digits = session.digits.as_deref().unwrap_or_default();
+        table.insert(&id.0.0, (now, session.message.as_slice(), session.request.as_slice(), digits))?;
+    }
+    Ok(())
+}
+
+/// [`Store::put_answer`] in a transaction that has more to do.
+pub(crate) fn put_answer_in(tx: &WriteTransaction, id: RequestId, until: u64, reply: &[u8]) -> Result<(), StoreError> {
+    tx.open_table(ANSWERS)?.insert(&id.0.0, (until, reply))?;
+    Ok(())
 }
 
 fn key_name(key: KeyId, epoch: EpochId) -> [u8; 64] {

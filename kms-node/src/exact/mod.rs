@@ -133,6 +133,9 @@ struct Table {
     computed: u64,
 }
 
+/// A ciphertext, the public request behind it and its digits.
+type OpenedSession = (SessionId, kms::PublicDecryptRequest, Vec<u8>);
+
 /// What followed from events and is still to be done.
 #[derive(Default)]
 struct Queues {
@@ -141,7 +144,7 @@ struct Queues {
     /// Votes to be cast: ciphertext, attempt, range.
     claims: Vec<(SessionId, u32, Claim)>,
     ended: Vec<EndedSession>,
-    opened: Vec<(SessionId, kms::PublicDecryptRequest, Vec<u8>)>,
+    opened: Vec<OpenedSession>,
     faults: Vec<(Blame, Fault)>,
     computed: u64,
 }
@@ -401,12 +404,12 @@ impl Inner {
         });
     }
 
-    /// Whether some vote of a ballot is not known yet. A voter's first vote counts, and a signature is dear. What was asked for is
+    /// Whether some vote of a ballot may be of use. A voter's first vote counts until the range is certified, and a signature is dear. What was asked for is
     /// looked at for the ciphertext it was asked for only.
     fn is_news(&self, ballot: &Ballot, bases: &[SessionId], asked: SessionId) -> bool {
         let table = self.lock();
         ballot.votes.iter().zip(bases).any(|(vote, base)| match table.sessions.get(base) {
-            Some(session) => !session.has_vote(ballot.voter, vote.attempt),
+            Some(session) => session.wants_vote(ballot.voter, vote.attempt),
             None => asked == tasks::FRAME || asked == *base,
         })
     }

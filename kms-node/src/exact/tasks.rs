@@ -2,13 +2,14 @@
 
 use super::backlog::Backlog;
 use super::codec::{self, MAX_VOTES, Part, Vote};
-use super::{Exact, Inner, Table, Target};
+use super::{Exact, Inner, OpenedSession, Table, Target};
 use crate::fetch::Wanted;
 use crate::limits::{
     BEFORE_PULLING, EXACT_BUSY, EXACT_BUSY_GATHER, EXACT_FINISHED, EXACT_GATHER, EXACT_PULL_ROUND, EXACT_PULLS,
     EXACT_ROWS, EXACT_TICK, LATE_SHARES,
 };
-use crate::store::StoredSession;
+use crate::stock::EndedSession;
+use crate::store::{StoreError, StoredSession, put_sessions_in};
 use crate::transport::{PeerMessage, PeerState};
 use alloy_primitives::B256;
 use futures::future::{FutureExt as _, join_all};
@@ -97,6 +98,29 @@ impl Inner {
         });
     }
 
+    async fn store_rows(&self, ended: Vec<EndedSession>, opened: Vec<OpenedSession>) -> Result<(), StoreError> {
+        let now = self.parts.clock.now();
+        let row = |(base, request, digits): OpenedSession| {
+            let request = request.encode_to_vec();
+            (base, StoredSession { message: Vec::new(), request, digits: Some(digits) })
+        };
+        let rows: Vec<_> = opened.into_iter().map(row).collect();
+        let opened = async {
+            if rows.is_empty() {
+                return Ok(());
+            }
+            self.parts.store.write(move |tx| put_sessions_in(tx, now, &rows)).await
+        };
+        let shares = async {
+            match self.parts.stock.get().filter(|_| !ended.is_empty()) {
+                Some(stock) => stock.end(&ended).await,
+                None => Ok(()),
+            }
+        };
+        let (shares, opened) = tokio::join!(shares, opened);
+        shares.and(opened)
+    }
+
     fn peers(&self) -> impl Iterator<Item = PartyId> {
         let me = self.parts.names.me;
         self.parts.names.committee.parties().filter(move |party| *party != me)
@@ -160,25 +184,19 @@ impl Inner {
 pub(super) async fn write(inner: Arc<Inner>) {
     loop {
         inner.rows.notified().await;
-        tokio::time::sleep(EXACT_ROWS).await;
+        // Where something was opened the answer is about to be written: its commit is shared
+        let more = async {
+            while inner.lock().queues.opened.is_empty() {
+                inner.rows.notified().await;
+            }
+        };
+        drop(tokio::time::timeout(EXACT_ROWS, more).await);
         inner.gather_if_busy().await;
         let (ended, opened) = {
             let queues = &mut inner.lock().queues;
             (std::mem::take(&mut queues.ended), std::mem::take(&mut queues.opened))
         };
-        let now = inner.parts.clock.now();
-        let opened = opened.into_iter().map(|(base, request, digits)| {
-            let session = StoredSession { message: Vec::new(), request: request.encode_to_vec(), digits: Some(digits) };
-            inner.parts.store.put_session(base, now, session)
-        });
-        let shares = async {
-            match inner.parts.stock.get().filter(|_| !ended.is_empty()) {
-                Some(stock) => stock.end(&ended).await,
-                None => Ok(()),
-            }
-        };
-        let (shares, opened) = tokio::join!(shares, join_all(opened));
-        if let Some(error) = opened.into_iter().chain([shares]).find_map(Result::err) {
+        if let Err(error) = inner.store_rows(ended, opened).await {
             // Both are functions of the ciphertext and the votes on disk: a lost row costs a computation
             tracing::error!(%error, "ended sessions are not stored");
         }
