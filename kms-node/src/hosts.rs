@@ -6,7 +6,7 @@ use crate::policy::anchor::{Accepted, KnownBlock, mark};
 use crate::store::{ANCHORS as ANCHOR_TABLE, EXECUTORS, HALT_EVIDENCE, HALTS, PINS, STATEMENTS, Store, StoreError};
 use alloy_primitives::B256;
 use merkle_acl::trust::{AnchorMark, Conflict, TrustError};
-use redb::ReadableTable as _;
+use redb::{ReadableTable as _, WriteTransaction};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -227,24 +227,25 @@ impl Hosts {
         if known {
             return Ok(None);
         }
-        self.store
-            .write(move |tx| {
-                let mut table = tx.open_table(PINS)?;
-                for (name, digest) in &pins {
-                    let first = table.get(&name.0)?.map(|first| B256::from(*first.value()));
-                    match first {
-                        Some(first) if first == *digest => {}
-                        Some(_) => {
-                            table.insert(&name.0, &SPOILT.0)?;
-                            return Ok(Some(*name));
-                        }
-                        None => drop(table.insert(&name.0, &digest.0)?),
-                    }
-                }
-                Ok(None)
-            })
-            .await
+        self.store.write(move |tx| pin_in(tx, &pins)).await
     }
+}
+
+/// [`Hosts::pin`] in a transaction that has more to do.
+pub(crate) fn pin_in(tx: &WriteTransaction, pins: &[(B256, B256)]) -> Result<Option<B256>, StoreError> {
+    let mut table = tx.open_table(PINS)?;
+    for (name, digest) in pins {
+        let first = table.get(&name.0)?.map(|first| B256::from(*first.value()));
+        match first {
+            Some(first) if first == *digest => {}
+            Some(_) => {
+                table.insert(&name.0, &SPOILT.0)?;
+                return Ok(Some(*name));
+            }
+            None => drop(table.insert(&name.0, &digest.0)?),
+        }
+    }
+    Ok(None)
 }
 
 /// The operator's word that a halted chain may be served again. The newest anchor is forgotten with the halt:

@@ -7,7 +7,7 @@ use crate::limits::JOURNAL_HEAD;
 use crate::store::{JOURNAL, JOURNAL_HEADS, Store, StoreError};
 use alloy_primitives::{Address, B256};
 use k256::ecdsa::SigningKey;
-use redb::ReadableTable as _;
+use redb::{ReadableTable as _, WriteTransaction};
 use serde::Serialize;
 use std::sync::Arc;
 use tkms_types::transcript::{Transcript, tags};
@@ -164,23 +164,30 @@ impl Journal {
     /// # Errors
     /// [`StoreError`]: whoever needs the record must not go on then.
     pub async fn append(&self, time: u64, subject: Subject, entry: Entry) -> Result<u64, StoreError> {
-        let key = Arc::clone(&self.key);
-        self.store
-            .write(move |tx| {
-                let mut table = tx.open_table(JOURNAL)?;
-                let last = table.last()?.map(|(seq, row)| (seq.value(), B256::from(*row.value().0)));
-                let (seq, previous) = last.map_or((1, B256::ZERO), |(seq, hash)| (seq + 1, hash));
-                let record = Record { seq, time, subject: &subject, entry: &entry };
-                let json = serde_json::to_vec(&record).map_err(|_| StoreError::Closed)?;
-                let hash = link(previous, &json);
-                table.insert(seq, (&hash.0, json.as_slice()))?;
-                if seq % JOURNAL_HEAD == 0 {
-                    let signature = tkms_wire::signature::sign(&key, hash).map_err(|_| StoreError::Closed)?;
-                    tx.open_table(JOURNAL_HEADS)?.insert(seq, signature.as_slice())?;
-                }
-                Ok(seq)
-            })
-            .await
+        let journal = self.clone();
+        self.store.write(move |tx| journal.append_in(tx, time, &subject, &entry)).await
+    }
+
+    /// The same in a transaction that has more to do.
+    pub(crate) fn append_in(
+        &self,
+        tx: &WriteTransaction,
+        time: u64,
+        subject: &Subject,
+        entry: &Entry,
+    ) -> Result<u64, StoreError> {
+        let mut table = tx.open_table(JOURNAL)?;
+        let last = table.last()?.map(|(seq, row)| (seq.value(), B256::from(*row.value().0)));
+        let (seq, previous) = last.map_or((1, B256::ZERO), |(seq, hash)| (seq + 1, hash));
+        let record = Record { seq, time, subject, entry };
+        let json = serde_json::to_vec(&record).map_err(|_| StoreError::Closed)?;
+        let hash = link(previous, &json);
+        table.insert(seq, (&hash.0, json.as_slice()))?;
+        if seq % JOURNAL_HEAD == 0 {
+            let signature = tkms_wire::signature::sign(&self.key, hash).map_err(|_| StoreError::Closed)?;
+            tx.open_table(JOURNAL_HEADS)?.insert(seq, signature.as_slice())?;
+        }
+        Ok(seq)
     }
 
     /// Walks the chain: the number of records, all of them linked.

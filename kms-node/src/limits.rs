@@ -42,6 +42,12 @@ pub const PEER_QUEUE: usize = 1024;
 pub const INBOUND_QUEUE: usize = 1024;
 /// Calls of one peer served at once.
 pub const PEER_CALLS: usize = 64;
+/// Messages of one peer on their way, not acknowledged yet: half of the calls it serves at once, the others are questions.
+pub const PEER_UNDER_WAY: usize = PEER_CALLS / 2;
+/// Messages that one acknowledgement is for at most: the sender goes on before it has too many under way.
+pub const PEER_ACK: u32 = PEER_UNDER_WAY as u32 / 4;
+/// How long an acknowledgement waits for more of them. The sender waits for none.
+pub const PEER_ACK_TIME: Duration = Duration::from_millis(10);
 /// Requests that one peer is asked for in a second.
 pub const PULLS_PER_SECOND: u32 = 32;
 /// One call to a peer.

@@ -199,11 +199,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn put_answer(&self, id: RequestId, until: u64, reply: Vec<u8>) -> Result<(), StoreError> {
-        self.write(move |tx| {
-            tx.open_table(ANSWERS)?.insert(&id.0.0, (until, reply.as_slice()))?;
-            Ok(())
-        })
-        .await
+        self.write(move |tx| put_answer_in(tx, id, until, &reply)).await
     }
 
     /// An answer that still counts.
@@ -234,6 +230,12 @@ impl Store {
         })
         .await
     }
+}
+
+/// [`Store::put_answer`] in a transaction that has more to do.
+pub(crate) fn put_answer_in(tx: &WriteTransaction, id: RequestId, until: u64, reply: &[u8]) -> Result<(), StoreError> {
+    tx.open_table(ANSWERS)?.insert(&id.0.0, (until, reply))?;
+    Ok(())
 }
 
 fn key_name(key: KeyId, epoch: EpochId) -> [u8; 64] {

@@ -4,6 +4,7 @@ use super::{Engine, Job, Permit, Progress, unreadable};
 use crate::decryptor::Decryptor;
 use crate::exact::{Asked, Exact, Target};
 use crate::fetch::Wanted;
+use crate::hosts::pin_in;
 use crate::journal::{AnchorRecord, Entry, FactRecord, MaterialRecord, Subject};
 use crate::limits::{CIPHERTEXT_WAIT, PERMIT_CHECK, POLL};
 use crate::policy::Admitted;
@@ -11,6 +12,7 @@ use crate::policy::provenance::{self, Attested};
 use crate::refusal::Refusal;
 use crate::request::{Ask, Request};
 use crate::session::{Make, Opened};
+use crate::store::put_answer_in;
 use alloy_primitives::{B256, keccak256};
 use futures::future::{FutureExt as _, try_join_all};
 use merkle_acl::Grant;
@@ -40,14 +42,13 @@ impl Engine {
     /// Checks 18 to 23, then the answer.
     pub(super) async fn serve(&self, job: &Job) -> Result<reply::Outcome, Refusal> {
         let host = self.host(&job.admitted)?;
-        let by_handle = match self.materials(job, host).await {
+        let by_handle = match self.begin(job, host).await {
             Ok(by_handle) => by_handle,
             Err(refusal) => {
                 self.record_refusal(&job.request, &job.admitted, &refusal).await?;
                 return Err(refusal);
             }
         };
-        self.record_start(job, host, &by_handle).await?;
         job.progress.send_replace(Progress::Pending(State::Running, "decrypting".to_owned()));
         let (outcome, blamed) = match &job.request.ask {
             Ask::Public(_) => self.answer_public(job, &by_handle).await?,
@@ -66,11 +67,24 @@ impl Engine {
         Wanted { digest: attested.digest, key: self.parts.cluster.key.id, kind: attested.kind, format: self.format() }
     }
 
-    /// Checks 18 to 21.
+    /// Checks 18 to 23; what follows may be computed.
+    async fn begin(&self, job: &Job, host: &HostChain) -> Result<ByHandle, Refusal> {
+        let by_handle = self.materials(job, host).await?;
+        self.record_start(job, host, &by_handle).await?;
+        Ok(by_handle)
+    }
+
+    /// Checks 18 to 21. Bytes that are at hand are pinned with the record of the start, which comes next: one commit less. Others are
+    /// pinned before they are waited for.
     async fn materials(&self, job: &Job, host: &HostChain) -> Result<ByHandle, Refusal> {
         let attested = provenance::attested(&job.request, &job.admitted, host, self.format())?;
-        self.pin(host, &attested).await?;
-        try_join_all(attested.values().map(|material| self.fetch(job, material))).await?;
+        let fetched = attested.values().map(|material| self.parts.samples.get(self.wanted(material)));
+        if try_join_all(fetched).await.is_err() {
+            let pins = attested.values().map(|material| self.pin(host, material)).collect();
+            let conflict = self.parts.hosts.pin(pins).await.map_err(|error| unreadable(&error))?;
+            self.no_conflict(host, attested.values(), conflict)?;
+            try_join_all(attested.values().map(|material| self.fetch(job, material))).await?;
+        }
         self.still_permitted(&job.permit, host.chain_id)?;
         let session = |attested: Attested| {
             let cluster = &self.parts.cluster;
@@ -81,19 +95,23 @@ impl Engine {
         Ok(attested.into_iter().map(|(handle, attested)| (handle, session(attested))).collect())
     }
 
-    /// The first digest accepted for a handle is the only one; a second one with a quorum halts the handle.
-    async fn pin(&self, host: &HostChain, attested: &BTreeMap<Handle, Attested>) -> Result<(), Refusal> {
+    /// Name and digest of a pin: a row in this node's own table, whose name nobody else ever sees or signs.
+    fn pin(&self, host: &HostChain, material: &Attested) -> (B256, B256) {
         let key = self.parts.cluster.key.id;
-        // The name of a row in this node's own table; nobody else ever sees or signs it
-        let name = |material: &Attested| {
-            let named = [host.host_id(), material.handle.0, key.bytes(), material.profile];
-            let row = keccak256([named.concat().as_slice(), &[u8::from(self.format())]].concat());
-            (row, material.digest)
-        };
-        let pins: Vec<_> = attested.values().map(name).collect();
-        let conflict = self.parts.hosts.pin(pins).await.map_err(|error| unreadable(&error))?;
+        let named = [host.host_id(), material.handle.0, key.bytes(), material.profile];
+        let row = keccak256([named.concat().as_slice(), &[u8::from(self.format())]].concat());
+        (row, material.digest)
+    }
+
+    /// The first digest accepted for a handle is the only one; a second one with a quorum halts the handle.
+    fn no_conflict<'a>(
+        &self,
+        host: &HostChain,
+        mut materials: impl Iterator<Item = &'a Attested>,
+        conflict: Option<B256>,
+    ) -> Result<(), Refusal> {
         let Some(conflict) = conflict else { return Ok(()) };
-        let halted = attested.values().find(|material| name(material).0 == conflict);
+        let halted = materials.find(|material| self.pin(host, material).0 == conflict);
         let handle = halted.map(|material| material.handle).ok_or(Refusal::Internal("a pin without handle"))?;
         tracing::error!(%handle, "a coprocessor quorum attests two digests for one handle");
         Err(Refusal::MaterialConflict(handle))
@@ -247,13 +265,17 @@ impl Engine {
         };
         let reply = kms::Reply { outcome: Some(outcome.clone()), ..kms::Reply::default() }.encode_to_vec();
         let answer_digest = B256::new(*blake3::hash(&reply).as_bytes());
-        let stored = self.parts.store.put_answer(job.admitted.id, until, reply);
-        let entry = Entry::Answered { answer_digest, blamed };
-        let recorded = self.parts.journal.append(now, self.subject(&job.request, &job.admitted, host), entry);
-        tokio::try_join!(stored, recorded).map_err(|error| unreadable(&error))?;
+        let (journal, id) = (self.parts.journal.clone(), job.admitted.id);
+        let subject = self.subject(&job.request, &job.admitted, host);
+        let written = self.parts.store.write(move |tx| {
+            put_answer_in(tx, id, until, &reply)?;
+            journal.append_in(tx, now, &subject, &Entry::Answered { answer_digest, blamed })
+        });
+        written.await.map_err(|error| unreadable(&error))?;
         Ok(())
     }
 
+    /// On disk before anything is computed: what begins, and the pins of its bytes.
     async fn record_start(&self, job: &Job, host: &HostChain, by_handle: &ByHandle) -> Result<(), Refusal> {
         let material = |(attested, _): &(Attested, SessionId)| MaterialRecord {
             handle: attested.handle,
@@ -268,12 +290,18 @@ impl Engine {
             materials: by_handle.values().map(material).collect(),
             sessions: in_order.filter_map(|(handle, _)| by_handle.get(handle)).map(|(_, session)| *session).collect(),
         };
-        let recorded = self
-            .parts
-            .journal
-            .append(self.parts.clock.now(), self.subject(&job.request, &job.admitted, host), entry)
-            .await;
-        recorded.map(drop).map_err(|error| unreadable(&error))
+        let (journal, now) = (self.parts.journal.clone(), self.parts.clock.now());
+        let subject = self.subject(&job.request, &job.admitted, host);
+        let materials = || by_handle.values().map(|(attested, _)| attested);
+        let pins: Vec<_> = materials().map(|material| self.pin(host, material)).collect();
+        let written = self.parts.store.write(move |tx| {
+            let conflict = pin_in(tx, &pins)?;
+            if conflict.is_none() {
+                journal.append_in(tx, now, &subject, &entry)?;
+            }
+            Ok(conflict)
+        });
+        self.no_conflict(host, materials(), written.await.map_err(|error| unreadable(&error))?)
     }
 
     /// A record of what was refused after a block was accepted.

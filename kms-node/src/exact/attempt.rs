@@ -41,7 +41,12 @@ pub(super) struct Attempt {
 impl Attempt {
     /// Neither begun, nor ended, nor given up.
     pub const fn is_idle(&self) -> bool {
-        self.machine.is_none() && self.shares.is_none() && !self.lost
+        !self.is_begun() && !self.lost
+    }
+
+    /// Whether its range is certified and its steps were taken, or that was not necessary.
+    pub const fn is_begun(&self) -> bool {
+        self.machine.is_some() || self.shares.is_some()
     }
 
     /// Whether it is under way: begun, or voted for.

@@ -138,6 +138,9 @@ struct Table {
     computed: u64,
 }
 
+/// A ciphertext, the public request behind it and its digits.
+type OpenedSession = (SessionId, Arc<Asked>, Vec<u8>);
+
 /// What followed from events and is still to be done.
 #[derive(Default)]
 struct Queues {
@@ -146,7 +149,7 @@ struct Queues {
     /// Votes to be cast: ciphertext, attempt, range.
     claims: Vec<(SessionId, u32, Claim)>,
     ended: Vec<EndedSession>,
-    opened: Vec<(SessionId, Arc<Asked>, Vec<u8>)>,
+    opened: Vec<OpenedSession>,
     /// Whose rows are on their way to disk.
     stored: BTreeSet<SessionId>,
     faults: Vec<(Blame, Fault)>,
@@ -427,12 +430,12 @@ impl Inner {
         });
     }
 
-    /// Whether some vote of a ballot is not known yet. A voter's first vote counts, and a signature is dear. What was asked for is
-    /// looked at for the ciphertext it was asked for only.
+    /// Whether some vote of a ballot may be of use. A voter's first vote counts until the range is certified, and a signature is dear.
+    /// What was asked for is looked at for the ciphertext it was asked for only.
     fn is_news(&self, ballot: &Ballot, bases: &[SessionId], asked: SessionId) -> bool {
         let table = self.lock();
         ballot.votes.iter().zip(bases).any(|(vote, base)| match table.sessions.get(base) {
-            Some(session) => !session.has_vote(ballot.voter, vote.attempt),
+            Some(session) => session.wants_vote(ballot.voter, vote.attempt),
             None => asked == tasks::FRAME || asked == *base,
         })
     }

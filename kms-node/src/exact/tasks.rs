@@ -2,13 +2,14 @@
 
 use super::backlog::Backlog;
 use super::codec::{self, MAX_VOTES, Part, Vote};
-use super::{Inner, Table, Target};
+use super::{Inner, OpenedSession, Table, Target};
 use crate::fetch::Wanted;
 use crate::limits::{
     EXACT_BUSY, EXACT_BUSY_GATHER, EXACT_FINISHED, EXACT_GATHER, EXACT_PULL_ROUND, EXACT_PULLS, EXACT_ROWS, EXACT_TICK,
     LATE_SHARES,
 };
-use crate::store::OpenedRows;
+use crate::stock::EndedSession;
+use crate::store::{OpenedRows, StoreError};
 use crate::transport::{PeerMessage, PeerState};
 use alloy_primitives::B256;
 use futures::future::{FutureExt as _, join_all};
@@ -96,6 +97,26 @@ impl Inner {
         });
     }
 
+    async fn store_rows(&self, ended: Vec<EndedSession>, opened: Vec<OpenedSession>) -> Result<(), StoreError> {
+        let now = self.parts.clock.now();
+        let opened = async {
+            let mut rows = OpenedRows::default();
+            for (base, asked, digits) in opened {
+                rows.requests.entry(asked.name.0).or_insert_with(|| asked.encoded.clone());
+                rows.sessions.push((base, asked.name.0, digits));
+            }
+            if rows.sessions.is_empty() { Ok(()) } else { self.parts.store.put_opened(now, rows).await }
+        };
+        let shares = async {
+            match self.parts.stock.get().filter(|_| !ended.is_empty()) {
+                Some(stock) => stock.end(&ended).await,
+                None => Ok(()),
+            }
+        };
+        let (shares, opened) = tokio::join!(shares, opened);
+        shares.and(opened)
+    }
+
     fn peers(&self) -> impl Iterator<Item = PartyId> {
         let me = self.parts.names.me;
         self.parts.names.committee.parties().filter(move |party| *party != me)
@@ -131,30 +152,20 @@ impl Inner {
 pub(super) async fn write(inner: Arc<Inner>) {
     loop {
         inner.rows.notified().await;
-        tokio::time::sleep(EXACT_ROWS).await;
+        // Where something was opened the answer is about to be written: its commit is shared
+        let more = async {
+            while inner.lock().queues.opened.is_empty() {
+                inner.rows.notified().await;
+            }
+        };
+        drop(tokio::time::timeout(EXACT_ROWS, more).await);
         inner.gather_if_busy().await;
         let (ended, opened) = {
             let queues = &mut inner.lock().queues;
             queues.stored = queues.unstored();
             (std::mem::take(&mut queues.ended), std::mem::take(&mut queues.opened))
         };
-        let now = inner.parts.clock.now();
-        let opened = async {
-            let mut rows = OpenedRows::default();
-            for (base, asked, digits) in opened {
-                rows.requests.entry(asked.name.0).or_insert_with(|| asked.encoded.clone());
-                rows.sessions.push((base, asked.name.0, digits));
-            }
-            if rows.sessions.is_empty() { Ok(()) } else { inner.parts.store.put_opened(now, rows).await }
-        };
-        let shares = async {
-            match inner.parts.stock.get().filter(|_| !ended.is_empty()) {
-                Some(stock) => stock.end(&ended).await,
-                None => Ok(()),
-            }
-        };
-        let (shares, opened) = tokio::join!(shares, opened);
-        if let Err(error) = shares.and(opened) {
+        if let Err(error) = inner.store_rows(ended, opened).await {
             // Both are functions of the ciphertext and the votes on disk: a lost row costs a computation
             tracing::error!(%error, "ended sessions are not stored");
         }

@@ -1,48 +1,40 @@
-//! The way to one peer: a bounded queue, one connection that comes back by itself, a hello before anything else.
+//! The way to one peer: a bounded queue, one connection that comes back by itself, a hello before anything else. Messages go as
+//! [`super::deliver`] says.
 
 use super::codec::{self, CodecError};
+use super::deliver::PeerSender;
 use super::mtls::{Membership, WINDOW, name_of};
 use super::{PeerMessage, PeerState, RoundFrame, SharedKeys, TransportError};
 use crate::limits::{
-    FIRST_BACKOFF, FRAME_BYTES, FRAME_QUEUE, FRAME_TIME, LONGEST_BACKOFF, PEER_CALL, PEER_CALLS, PEER_CONNECT,
-    PEER_QUEUE,
+    FIRST_BACKOFF, FRAME_BYTES, FRAME_QUEUE, FRAME_TIME, LONGEST_BACKOFF, PEER_CALL, PEER_CONNECT, PEER_QUEUE,
 };
 use crate::rounds::Stand;
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
+use futures::Stream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tkms_types::{Node, PartyId, SessionId, limits};
 use tkms_wire::kms;
 use tkms_wire::peer::peer_client;
-use tkms_wire::peer::{Envelope, HelloRequest, MaskKeysRequest, SessionRequest, pulled_request};
+use tkms_wire::peer::{DeliverReply, Envelope, HelloRequest, MaskKeysRequest, SessionRequest, pulled_request};
 use tokio::sync::mpsc;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Code, Status};
+use tonic::{Code, Response, Status, Streaming};
 
 type Client = peer_client::PeerClient<Channel>;
 
 /// Room for protobuf around a message of the largest size.
 const FRAMING: usize = 64 * 1024;
-/// Messages to one peer that it has not answered yet: half of the calls it serves at once, the others are questions.
-const UNDER_WAY: usize = PEER_CALLS / 2;
 /// HTTP/2 pings that show a dead peer while nothing is sent.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Shared handle to one peer.
 pub(super) struct PeerClient {
-    party: PartyId,
+    pub(super) party: PartyId,
     client: Client,
     queue: mpsc::Sender<PeerMessage>,
     frames: mpsc::Sender<(Instant, RoundFrame)>,
     state: Mutex<PeerState>,
-    membership: Arc<Membership>,
-}
-
-/// The task that empties the queue.
-pub(super) struct PeerSender {
-    peer: Arc<PeerClient>,
-    queue: mpsc::Receiver<PeerMessage>,
+    pub(super) membership: Arc<Membership>,
 }
 
 impl PeerClient {
@@ -78,7 +70,7 @@ impl PeerClient {
         let state = PeerState { party, connected: false, detail: "not called yet".to_owned(), queued: 0 };
         let speaker = PeerSpeaker { party, client: bulk, frames: spoken, membership: Arc::clone(&membership) };
         let peer = Arc::new(Self { party, client, queue, frames, state: Mutex::new(state), membership });
-        Ok((Arc::clone(&peer), PeerSender { peer, queue: waiting }, speaker))
+        Ok((Arc::clone(&peer), PeerSender::new(peer, waiting), speaker))
     }
 
     pub(super) fn speak(&self, frame: RoundFrame) -> Result<(), TransportError> {
@@ -106,6 +98,9 @@ impl PeerClient {
     }
 
     pub(super) fn queue(&self, message: PeerMessage) -> Result<(), TransportError> {
+        if message.body.len() > limits::PEER_MESSAGE_BYTES {
+            return Err(TransportError::TooLarge { peer: self.party, bytes: message.body.len() });
+        }
         self.queue.try_send(message).map_err(|_| TransportError::QueueFull(self.party))
     }
 
@@ -114,8 +109,16 @@ impl PeerClient {
         PeerState { queued: PEER_QUEUE.saturating_sub(self.queue.capacity()), ..known }
     }
 
+    /// One call with all messages of a stream.
+    pub(super) async fn deliver(
+        &self,
+        messages: impl Stream<Item = Envelope> + Send + 'static,
+    ) -> Result<Streaming<DeliverReply>, Status> {
+        self.client.clone().deliver(messages).await.map(Response::into_inner)
+    }
+
     /// Remembers how the last call went; says so once when that changes.
-    fn note(&self, outcome: Result<(), String>) {
+    pub(super) fn note(&self, outcome: Result<(), String>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let connected = outcome.is_ok();
         let detail = outcome.err().unwrap_or_default();
@@ -135,7 +138,7 @@ impl PeerClient {
         TransportError::Call { peer: self.party, reason }
     }
 
-    async fn hello(&self) -> Result<(), TransportError> {
+    pub(super) async fn hello(&self) -> Result<(), TransportError> {
         let Membership { me, cluster_hash, .. } = *self.membership;
         let hello = HelloRequest {
             party: me.number().into(),
@@ -221,7 +224,7 @@ impl PeerSpeaker {
 }
 
 /// What a status says; tonic hides the cause of a failed connection one level down.
-fn describe(status: &Status) -> String {
+pub(super) fn describe(status: &Status) -> String {
     let mut text = format!("{:?}: {}", status.code(), status.message());
     let mut cause = std::error::Error::source(status);
     while let Some(error) = cause {
@@ -229,66 +232,4 @@ fn describe(status: &Status) -> String {
         cause = error.source();
     }
     text
-}
-
-impl PeerSender {
-    /// Sends what is queued; a message is kept until it is delivered or refused.
-    pub(super) async fn run(mut self) {
-        let (mut kept, mut backoff) = (Vec::new(), FIRST_BACKOFF);
-        loop {
-            if self.peer.hello().await.is_err() {
-                tokio::time::sleep(backoff).await;
-                backoff = (backoff * 2).min(LONGEST_BACKOFF);
-                continue;
-            }
-            backoff = FIRST_BACKOFF;
-            if !self.deliver_all(&mut kept).await {
-                return;
-            }
-            if !kept.is_empty() {
-                tokio::time::sleep(backoff).await;
-            }
-        }
-    }
-
-    /// Until the peer fails (true; what it did not get is kept) or the queue ends (false). No message waits for the answer to
-    /// the one before: with a peer far away there would be one message in the time of a round trip.
-    async fn deliver_all(&mut self, kept: &mut Vec<Envelope>) -> bool {
-        let deliver = |envelope| deliver(Arc::clone(&self.peer), envelope);
-        let mut under_way: FuturesUnordered<_> = kept.drain(..).map(deliver).collect();
-        let Membership { me, names, .. } = *self.peer.membership;
-        loop {
-            let open = kept.is_empty() && under_way.len() < UNDER_WAY;
-            tokio::select! {
-                Some(failed) = under_way.next() => kept.extend(failed),
-                // While nothing is to be sent the peer's health is still of interest
-                next = tokio::time::timeout(KEEP_ALIVE, self.queue.recv()), if open => match next {
-                    Ok(Some(message)) => under_way.push(deliver(names.seal(me, message))),
-                    Ok(None) => return false,
-                    Err(_) if under_way.is_empty() => return true,
-                    Err(_) => {}
-                },
-                else => return true,
-            }
-        }
-    }
-}
-
-/// One call with a message; the message, if the peer may still take it.
-async fn deliver(peer: Arc<PeerClient>, envelope: Envelope) -> Option<Envelope> {
-    let Err(status) = peer.client.clone().deliver(envelope.clone()).await else {
-        peer.note(Ok(()));
-        return None;
-    };
-    match status.code() {
-        // Refused for what it is: sending it again changes nothing
-        Code::InvalidArgument | Code::PermissionDenied | Code::FailedPrecondition | Code::OutOfRange => {
-            tracing::warn!(peer = %peer.party, reason = %describe(&status), "peer refuses our message");
-            None
-        }
-        _ => {
-            peer.note(Err(describe(&status)));
-            Some(envelope)
-        }
-    }
 }

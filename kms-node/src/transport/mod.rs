@@ -2,6 +2,7 @@
 
 mod client;
 mod codec;
+mod deliver;
 mod mtls;
 mod rounds;
 mod server;
@@ -86,7 +87,7 @@ pub trait Transport: Send + Sync + 'static {
     /// Queues a message for one peer and returns at once.
     ///
     /// # Errors
-    /// [`TransportError::QueueFull`], [`TransportError::NoSuchPeer`].
+    /// [`TransportError::QueueFull`], [`TransportError::TooLarge`], [`TransportError::NoSuchPeer`].
     fn send(&self, to: PartyId, message: PeerMessage) -> Result<(), TransportError>;
 
     /// The next thing a peer sent or wants; `None` after the transport was stopped.
@@ -136,6 +137,14 @@ pub enum TransportError {
     /// Too much is waiting for this peer.
     #[error("the queue for {0} is full")]
     QueueFull(PartyId),
+    /// No peer would take it.
+    #[error("a message of {bytes} bytes for {peer} is longer than any may be")]
+    TooLarge {
+        /// For whom.
+        peer: PartyId,
+        /// How long it is.
+        bytes: usize,
+    },
     /// Not in the committee, or ourselves.
     #[error("{0} is no peer of this node")]
     NoSuchPeer(PartyId),

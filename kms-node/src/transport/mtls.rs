@@ -176,7 +176,8 @@ fn serve(
         .identity(tls.identity.clone())
         .client_ca_root(Certificate::from_pem(roots))
         .timeout(HANDSHAKE);
-    let service = peer_server::PeerServer::new(PeerServer::new(callers, Arc::clone(membership), queue))
+    let server = PeerServer::new(callers, Arc::clone(membership), queue, stopped.clone());
+    let service = peer_server::PeerServer::new(server)
         .max_decoding_message_size(limits::PEER_MESSAGE_BYTES.max(FRAME_BYTES) + FRAMING)
         .max_encoding_message_size(limits::REQUEST_BYTES + FRAMING);
     let router = Server::builder()

@@ -1,9 +1,12 @@
 //! The port: who calls is what its certificate says; what it brings is checked for names, bounds and sender.
 
 use super::codec::{self, CodecError};
+use super::deliver::Deliveries;
 use super::mtls::Membership;
 use super::{Event, Inbound};
 use crate::limits::PEER_CALL;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tkms_types::{PartyId, SessionId};
@@ -12,14 +15,16 @@ use tkms_wire::peer::{
     DeliverReply, Envelope, HelloReply, HelloRequest, MaskKeysReply, MaskKeysRequest, PulledMessage, PulledRequest,
     RoundMessage, SessionRequest, SpeakReply, Stand, pulled_request,
 };
-use tokio::sync::{mpsc, oneshot};
-use tonic::{Request, Response, Status};
+use tokio::sync::{mpsc, oneshot, watch};
+use tonic::{Request, Response, Status, Streaming};
 
 pub(super) struct PeerServer {
     /// By the exact bytes of the certificate.
     callers: BTreeMap<Vec<u8>, PartyId>,
     membership: Arc<Membership>,
     queue: mpsc::Sender<Inbound>,
+    /// Calls that stay open end with the port.
+    stopped: watch::Receiver<bool>,
 }
 
 impl PeerServer {
@@ -27,8 +32,9 @@ impl PeerServer {
         callers: BTreeMap<Vec<u8>, PartyId>,
         membership: Arc<Membership>,
         queue: mpsc::Sender<Inbound>,
+        stopped: watch::Receiver<bool>,
     ) -> Self {
-        Self { callers, membership, queue }
+        Self { callers, membership, queue, stopped }
     }
 
     fn caller<T>(&self, request: &Request<T>) -> Result<PartyId, Status> {
@@ -41,19 +47,6 @@ impl PeerServer {
     async fn ask<T>(&self, from: PartyId, event: Event, answer: oneshot::Receiver<T>) -> Result<T, Status> {
         let full = |_| Status::resource_exhausted("too many messages are waiting");
         self.queue.try_send(Inbound { from, event }).map_err(full)?;
-        Self::answered(answer).await
-    }
-
-    /// The same for a message: its sender has a bounded number under way, so that it can wait for its turn. Told to come again it would
-    /// take us for broken.
-    async fn ask_in_turn<T>(&self, from: PartyId, event: Event, answer: oneshot::Receiver<T>) -> Result<T, Status> {
-        let sent = tokio::time::timeout(PEER_CALL, self.queue.send(Inbound { from, event })).await;
-        sent.map_err(|_| Status::deadline_exceeded("not served in time"))?
-            .map_err(|_| Status::unavailable("not served"))?;
-        Self::answered(answer).await
-    }
-
-    async fn answered<T>(answer: oneshot::Receiver<T>) -> Result<T, Status> {
         match tokio::time::timeout(PEER_CALL, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(Status::unavailable("not served")),
@@ -63,7 +56,7 @@ impl PeerServer {
 }
 
 /// A refused message is logged with its culprit; the caller learns why.
-fn refused(caller: PartyId, error: &CodecError) -> Status {
+pub(super) fn refused(caller: PartyId, error: &CodecError) -> Status {
     tracing::warn!(culprit = %caller, %error, "message refused");
     crate::metrics::peer_refused(caller);
     match error {
@@ -97,13 +90,13 @@ impl Peer for PeerServer {
         }))
     }
 
-    async fn deliver(&self, request: Request<Envelope>) -> Result<Response<DeliverReply>, Status> {
+    type DeliverStream = BoxStream<'static, Result<DeliverReply, Status>>;
+
+    async fn deliver(&self, request: Request<Streaming<Envelope>>) -> Result<Response<Self::DeliverStream>, Status> {
         let caller = self.caller(&request)?;
-        let opened = self.membership.names.open(caller, request.into_inner());
-        let message = opened.map_err(|error| refused(caller, &error))?;
-        let (answer, known) = oneshot::channel();
-        let known = self.ask_in_turn(caller, Event::Message(message, answer), known).await?;
-        Ok(Response::new(DeliverReply { known }))
+        let taken = Deliveries::new(caller, Arc::clone(&self.membership), self.queue.clone(), request.into_inner());
+        let stopped = crate::tasks::stopped(self.stopped.clone());
+        Ok(Response::new(taken.replies().take_until(stopped).boxed()))
     }
 
     async fn pull_request(&self, request: Request<SessionRequest>) -> Result<Response<PulledRequest>, Status> {

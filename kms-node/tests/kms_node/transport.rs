@@ -4,6 +4,7 @@ use crate::common::cluster::free_port;
 use crate::common::{cluster_of, host};
 use alloy_primitives::B256;
 use bytes::Bytes;
+use futures::{StreamExt as _, stream};
 use std::sync::Arc;
 use std::time::Duration;
 use tkms_kms_node::keystore::{NodeIdentity, tls_name};
@@ -11,9 +12,9 @@ use tkms_kms_node::limits::{PEER_CALLS, PEER_QUEUE};
 use tkms_kms_node::transport::{Event, Inbound, MtlsTransport, Names, PeerMessage, PeerTls, Transport, TransportError};
 use tkms_types::{Cluster, Node, PartyId, SessionId, limits};
 use tkms_wire::peer::peer_client::PeerClient;
-use tkms_wire::peer::{Envelope, HelloRequest};
-use tonic::Code;
+use tkms_wire::peer::{Envelope, HelloRequest, RefusedMessage};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Code, Status};
 
 struct Net {
     cluster: Cluster,
@@ -72,6 +73,21 @@ impl Net {
         }
         let endpoint = Endpoint::from_shared(format!("https://{}", node.peer_address)).unwrap().tls_config(tls)?;
         Ok(PeerClient::new(endpoint.connect().await?).max_encoding_message_size(64 << 20))
+    }
+
+    /// What node 1 says of messages that node 2 sends in one call, once it is done with all of them.
+    async fn delivered(&self, envelopes: Vec<Envelope>) -> Result<Vec<RefusedMessage>, Status> {
+        let mut two = self.client(Some(&self.identities[1])).await.unwrap();
+        let mut open = envelopes.len() as u32;
+        let call = stream::iter(envelopes).chain(stream::pending());
+        let mut replies = two.deliver(call).await?.into_inner();
+        let mut refused = Vec::new();
+        while open > 0 {
+            let reply = replies.message().await?.unwrap();
+            open -= reply.done;
+            refused.extend(reply.refused);
+        }
+        Ok(refused)
     }
 
     fn envelope(&self, sender: u32, bytes: usize) -> Envelope {
@@ -185,27 +201,69 @@ async fn a_node_does_not_talk_to_a_port_with_another_certificate() {
 async fn a_member_cannot_speak_for_another() {
     let net = Net::new();
     let _one = net.start(1).await;
+    let refused = net.delivered(vec![net.envelope(3, 10)]).await.unwrap().remove(0);
+    assert_eq!(Code::from_i32(refused.code as i32), Code::PermissionDenied);
+    assert!(refused.reason.contains("party 3") && refused.reason.contains("party 2"), "{}", refused.reason);
     let mut two = net.client(Some(&net.identities[1])).await.unwrap();
-    let refused = two.deliver(net.envelope(3, 10)).await.unwrap_err();
-    assert_eq!(refused.code(), Code::PermissionDenied);
-    assert!(refused.message().contains("party 3") && refused.message().contains("party 2"), "{}", refused.message());
     let hello = HelloRequest { party: 3, cluster_hash: Bytes::new(), version: String::new() };
     assert_eq!(two.hello(hello).await.unwrap_err().code(), Code::PermissionDenied);
 }
 
 #[tokio::test]
-async fn other_names_and_oversize_messages_are_refused() {
+async fn other_names_and_oversize_messages_are_refused_and_end_nothing_for_those_beside_them() {
     let net = Net::new();
-    let _one = net.start(1).await;
-    let mut two = net.client(Some(&net.identities[1])).await.unwrap();
+    let one = net.start(1).await;
     let mut other_epoch = net.envelope(2, 10);
     other_epoch.epoch = net.envelope(2, 0).context;
-    let refused = two.deliver(other_epoch).await.unwrap_err();
-    assert!(refused.code() == Code::InvalidArgument && refused.message().contains("epoch"), "{refused:?}");
-    for bytes in [limits::PEER_MESSAGE_BYTES + 1, 2 * limits::PEER_MESSAGE_BYTES] {
-        let refused = two.deliver(net.envelope(2, bytes)).await.unwrap_err();
-        assert!(matches!(refused.code(), Code::InvalidArgument | Code::OutOfRange), "{refused:?}");
+    let long = net.envelope(2, limits::PEER_MESSAGE_BYTES + 1);
+    let taken = tokio::spawn(async move {
+        let mut taken = Vec::new();
+        while taken.len() < 2 {
+            let Inbound { event: Event::Message(message, known), .. } = one.recv().await.unwrap() else { panic!() };
+            taken.push(message.body.len());
+            known.send(true).unwrap();
+        }
+        (taken, one)
+    });
+    let refused = net.delivered(vec![other_epoch, net.envelope(2, 7), long, net.envelope(2, 8)]).await.unwrap();
+    let (taken, _one) = taken.await.unwrap();
+    assert_eq!(taken, [7, 8]);
+    assert!(refused.len() == 2 && refused[0].reason.contains("epoch"), "{refused:?}");
+    assert!(refused.iter().all(|refused| refused.code == Code::InvalidArgument as u32), "{refused:?}");
+    // one that is not even read costs its sender the call
+    let refused = net.delivered(vec![net.envelope(2, 3 * limits::PEER_MESSAGE_BYTES)]).await.unwrap_err();
+    assert_eq!(refused.code(), Code::OutOfRange);
+}
+
+#[tokio::test]
+async fn a_message_that_no_peer_would_take_is_not_queued() {
+    let net = Net::new();
+    let one = net.start(1).await;
+    let long = one.send(party(2), message(1, limits::PEER_MESSAGE_BYTES + 1));
+    assert!(matches!(long, Err(TransportError::TooLarge { peer, .. }) if peer == party(2)));
+    one.send(party(2), message(1, limits::PEER_MESSAGE_BYTES)).unwrap();
+}
+
+#[tokio::test]
+async fn what_a_stopped_peer_did_not_answer_reaches_it_when_it_is_back() {
+    let net = Net::new();
+    let (one, two) = (net.start(1).await, net.start(2).await);
+    for fill in 0..5 {
+        one.send(party(2), message(fill, 10)).unwrap();
     }
+    let Inbound { event: Event::Message(first, known), .. } = two.recv().await.unwrap() else { panic!() };
+    assert_eq!(first, message(0, 10));
+    let unanswered = two.recv().await.unwrap();
+    two.stop().await;
+    drop((known, unanswered, two));
+    let two = net.start(2).await;
+    let mut got = Vec::new();
+    while got.len() < 5 {
+        let Inbound { event: Event::Message(message, known), .. } = two.recv().await.unwrap() else { panic!() };
+        got.push(message.body[0]);
+        known.send(true).unwrap();
+    }
+    assert_eq!(got, [0, 1, 2, 3, 4], "all of them, in their order");
 }
 
 #[tokio::test]

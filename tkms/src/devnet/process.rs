@@ -11,6 +11,11 @@ const STOP_TIME: Duration = Duration::from_secs(5);
 /// How often a program that is starting is asked whether it is ready.
 const READY_POLL: Duration = Duration::from_millis(100);
 
+/// Sets the worker threads of a program that is started.
+const WORKERS: &str = "TOKIO_WORKER_THREADS";
+/// Programs that have something to do at the same time.
+const AT_ONCE: usize = 4;
+
 /// A running program.
 pub struct Process {
     /// What people call it, e.g. `node 2`.
@@ -65,8 +70,11 @@ impl Process {
         let failed = |source| ProcessError::Start { name: name.into(), source };
         let file = OpenOptions::new().create(true).append(true).open(log).map_err(failed)?;
         let errors: File = file.try_clone().map_err(failed)?;
+        // They share the machine: with a worker for each core in each of them they wake each other more than they work
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).div_ceil(AT_ONCE);
         let child = Command::new(program)
             .args(args)
+            .env(WORKERS, workers.to_string())
             .stdin(Stdio::null())
             .stdout(file)
             .stderr(errors)

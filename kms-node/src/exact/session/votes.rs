@@ -7,9 +7,9 @@ use std::sync::Arc;
 use tkms_types::PartyId;
 
 impl Session {
-    /// Whether a party's vote on an attempt is known.
-    pub fn has_vote(&self, voter: PartyId, attempt: u32) -> bool {
-        self.attempts.get(&attempt).is_some_and(|attempt| attempt.votes.contains_key(&voter))
+    /// Whether a party's vote on an attempt is not known yet, nor the attempt certified without it.
+    pub fn wants_vote(&self, voter: PartyId, attempt: u32) -> bool {
+        self.attempts.get(&attempt).is_none_or(|attempt| !attempt.is_begun() && !attempt.votes.contains_key(&voter))
     }
 
     /// A vote whose signature was checked.
