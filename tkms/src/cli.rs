@@ -96,9 +96,9 @@ pub struct DevnetArgs {
     /// Stop when standard input closes, for programs that start a devnet of their own
     #[arg(long)]
     pub until_stdin_closes: bool,
-    /// Nodes look into a directory on this machine for samples before they ask the coprocessor. Not an option: for measuring.
+    /// Nodes look into this directory for samples before they ask the coprocessor. Not an option: for measuring.
     #[arg(skip)]
-    pub samples_at_nodes: bool,
+    pub samples_at_nodes: Option<PathBuf>,
 }
 
 /// What is measured.

@@ -5,6 +5,7 @@ use super::{ATTESTERS, Account, Layout, Ports, attester_name, local_url, node_na
 use crate::files::{create_secret, replace};
 use alloy_primitives::hex;
 use anyhow::{Context as _, Result};
+use std::path::Path;
 use tkms_eth::anvil::LOCAL_CHAIN_ID;
 use tkms_types::{Committee, PartyId};
 use toml::{Table, Value};
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 /// Writes them all.
 pub fn write(
     layout: &Layout,
-    (ports, samples_at_nodes): (Ports, bool),
+    (ports, samples_at_nodes): (Ports, Option<&Path>),
     committee: Committee,
     keys: &Keys,
     accounts: &[Account],
@@ -43,10 +44,15 @@ fn local(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 
-fn node(layout: &Layout, (ports, samples_at_nodes): (Ports, bool), keys: &Keys, party: PartyId) -> Result<Table> {
+fn node(
+    layout: &Layout,
+    (ports, samples_at_nodes): (Ports, Option<&Path>),
+    keys: &Keys,
+    party: PartyId,
+) -> Result<Table> {
     let mut objects = vec![Value::from(local_url(ports.coprocessor(), "/v1/objects/").to_string())];
-    if samples_at_nodes {
-        let dir = Url::from_directory_path(layout.samples()).ok().context("a directory that is no URL")?;
+    if let Some(samples) = samples_at_nodes {
+        let dir = Url::from_directory_path(samples).ok().context("a directory that is no URL")?;
         objects.insert(0, dir.to_string().into());
     }
     Ok(Table::from_iter([
@@ -60,7 +66,7 @@ fn node(layout: &Layout, (ports, samples_at_nodes): (Ports, bool), keys: &Keys, 
     ]))
 }
 
-fn attester(layout: &Layout, ports: Ports, number: u16, key: &std::path::Path) -> Table {
+fn attester(layout: &Layout, ports: Ports, number: u16, key: &Path) -> Table {
     Table::from_iter([
         ("listen".into(), local(ports.attester(number)).into()),
         ("data_dir".into(), text(&layout.data(&attester_name(number)))),

@@ -39,12 +39,6 @@ impl Layout {
         self.dir.join("run")
     }
 
-    /// Samples that lie at the nodes, where something is measured.
-    #[must_use]
-    pub fn samples(&self) -> PathBuf {
-        self.run().join("samples")
-    }
-
     /// Data directory of one process.
     #[must_use]
     pub fn data(&self, process: &str) -> PathBuf {

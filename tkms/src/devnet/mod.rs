@@ -82,7 +82,7 @@ impl Devnet {
         keys::deploy(&program, &layout, &keys, &anvil.endpoint_url(), args).await?;
         let cluster = Cluster::from_json(&std::fs::read_to_string(layout.cluster())?)?;
         let accounts = accounts(&anvil);
-        configs::write(&layout, (ports, args.samples_at_nodes), committee, &keys, &accounts)?;
+        configs::write(&layout, (ports, args.samples_at_nodes.as_deref()), committee, &keys, &accounts)?;
 
         let web = web::serve(&std::path::absolute(&args.root)?, &layout.deployment(), ports.web())?;
         let mut devnet = Self {

@@ -8,6 +8,7 @@ use crate::cli::BenchArgs;
 use crate::devnet::{Devnet, Layout};
 use anyhow::{Context as _, Result, bail, ensure};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tkms_wire::kms::InfoRequest;
@@ -35,7 +36,7 @@ const WINDOW: f64 = 10.0;
 const TICKS: f64 = 100.0;
 
 /// Measures everything but the stages. After an error `figures` holds what was measured before it.
-pub async fn measure(devnet: &Devnet, args: &BenchArgs, figures: &mut Vec<Figure>) -> Result<()> {
+pub async fn measure(devnet: &Devnet, args: &BenchArgs, samples: &Path, figures: &mut Vec<Figure>) -> Result<()> {
     let start = Instant::now();
     let tell = |what: &str| println!("  {:6.1} s  {what}", start.elapsed().as_secs_f64());
     let bench = Bench::new(devnet, &args.devnet).await?;
@@ -46,7 +47,7 @@ pub async fn measure(devnet: &Devnet, args: &BenchArgs, figures: &mut Vec<Figure
     }
     tell("values: grants, proofs, attestations");
     let layout = Layout::new(&std::path::absolute(&args.devnet.dir)?);
-    let supply = Arc::new(Supply::grant(&bench, &layout, bench.nodes.len()).await?);
+    let supply = Arc::new(Supply::grant(&bench, &layout, samples).await?);
     let load = Load { bench: &bench, supply, nodes: Processes::of(devnet) };
     let asks = load.asks(0, SEQUENTIAL + 1, 1).await?;
     load.store(&asks).await?;

@@ -13,6 +13,7 @@ use crate::cli::{BenchArgs, Decryption, DevnetArgs};
 use crate::devnet::{Devnet, Layout};
 use anyhow::{Context as _, Result};
 use record::{Figure, record};
+use std::path::{Path, PathBuf};
 
 /// What `target/bench.json` lies under, from the root of the checkout.
 const TARGET: &str = "target";
@@ -24,11 +25,13 @@ const TARGET: &str = "target";
 pub async fn run(bench: &BenchArgs) -> Result<()> {
     let args = &bench.devnet;
     let (target, exact) = (args.root.join(TARGET), args.decryption == Decryption::Exact);
-    let devnet = super::devnet::start(&DevnetArgs { samples_at_nodes: exact, ..args.clone() }).await?;
+    let samples = SamplesDir::make(args)?;
+    let samples_at_nodes = exact.then(|| samples.0.clone());
+    let devnet = super::devnet::start(&DevnetArgs { samples_at_nodes, ..args.clone() }).await?;
     println!("\nOn the devnet: {} nodes, 1 s blocks, final two blocks later\n", args.nodes);
     let mut figures = Vec::new();
     let measured = if exact {
-        exact::measure(&devnet, bench, &mut figures).await
+        exact::measure(&devnet, bench, &samples.0, &mut figures).await
     } else {
         chain::measure(&devnet, args).await.map(|all| figures.extend(all))
     };
@@ -55,6 +58,33 @@ pub async fn run(bench: &BenchArgs) -> Result<()> {
     plot::plot(&target)?;
     println!("\nAll of it in {}, drawn in bench.svg beside it", target.join("bench.json").display());
     Ok(())
+}
+
+/// Where samples are put for the nodes, in memory if the system has a directory for that: writing them to a disk is no part of a
+/// decryption. Gone with this.
+struct SamplesDir(PathBuf);
+
+impl SamplesDir {
+    fn make(args: &DevnetArgs) -> Result<Self> {
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() { memory.to_owned() } else { std::path::absolute(&args.dir)? };
+        let dir = parent.join(format!("tkms-bench-{}", args.port_base));
+        if dir.exists() {
+            // of a run that was killed
+            std::fs::remove_dir_all(&dir).with_context(|| dir.display().to_string())?;
+        }
+        std::fs::create_dir_all(&parent).with_context(|| parent.display().to_string())?;
+        std::fs::create_dir(&dir).with_context(|| dir.display().to_string())?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for SamplesDir {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            eprintln!("{} is left: {error}", self.0.display());
+        }
+    }
 }
 
 /// Peaks of resident memory, in MiB: of the largest node, and of all processes together.

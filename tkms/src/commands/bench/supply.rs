@@ -14,7 +14,7 @@ use merkle_acl::range::MountainRange;
 use merkle_acl::{Anchor, Fact, Grant, keys, leaf_hash};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tkms_eth::proofs::{BlockHeader, header_by_number};
 use tkms_eth::{DigestSigner as _, LocalKey};
@@ -108,7 +108,8 @@ fn handle(host: &HostChain, value: u64) -> Handle {
 impl Supply {
     /// Grants the values, and attests the block with the attesters' keys. Earlier grants of the chain are overwritten, so nothing
     /// else can be decrypted after this; and Anvil cannot prove the block that was the newest before, so the attesters are stuck.
-    pub async fn grant(bench: &Bench<'_>, layout: &Layout, nodes: usize) -> Result<Self> {
+    pub async fn grant(bench: &Bench<'_>, layout: &Layout, samples: &Path) -> Result<Self> {
+        let nodes = bench.nodes.len();
         let host = bench.cluster.chains.first().context("no host chain")?.clone();
         let mut range = MountainRange::default();
         (0..1 << LEVEL).for_each(|value| range.append(leaf_hash(&Grant::Public { handle: handle(&host, value).0 })));
@@ -126,8 +127,6 @@ impl Supply {
         let keys = (1..=ATTESTERS).map(|number| layout.keys(nodes).join(format!("attester-{number}.key")));
         let signed = keys.map(|key| sign(&host, &header, &LocalKey::read(&key)?)).collect::<Result<Vec<_>>>()?;
         let evidence = crate::evidence::with_slots(&rpc, &host, &signed, &slots.map(|(slot, _)| slot)).await?;
-        let samples = layout.samples();
-        std::fs::create_dir_all(&samples)?;
         Ok(Self {
             key: bench.cluster.key.id,
             profile: *host.coprocessors.profiles.first().context("no profile")?,
@@ -136,7 +135,7 @@ impl Supply {
             host,
             range,
             evidence,
-            samples,
+            samples: samples.to_owned(),
         })
     }
 
