@@ -60,8 +60,9 @@ pub const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 pub const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
 /// How long a session of `flood` waits for messages before it asks for them.
 pub const BEFORE_PULLING: Duration = Duration::from_millis(250);
-/// The same for `exact`, whose answers take four delays: a peer that is 200 ms away is not missed.
-pub const EXACT_MISSED: Duration = Duration::from_secs(1);
+/// The same for `exact`, whose answers take four delays: a peer that is 100 ms away is not missed, and what was missed is there long
+/// before the next one proposes ([`PROPOSAL_TIME`]).
+pub const EXACT_MISSED: Duration = Duration::from_millis(500);
 /// How long a request that is here keeps its ciphertexts from being taken over from peers. Not longer: what is named in a request
 /// that was not judged yet, anybody may name.
 pub const AT_HAND_TIME: Duration = Duration::from_secs(10);

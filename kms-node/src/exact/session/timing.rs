@@ -2,7 +2,7 @@
 
 use super::super::attempt::{Attempt, Machine};
 use super::{Desk, Queues, Session};
-use crate::limits::{AWAY_TIME, EXACT_LOOK, LONGEST_BACKOFF, PROPOSAL_TIME, STUCK_TIME};
+use crate::limits::{AWAY_TIME, EXACT_LOOK, EXACT_MISSED, LONGEST_BACKOFF, PROPOSAL_TIME, STUCK_TIME};
 use crate::stock::Claim;
 use std::time::Instant;
 use tkms_mpc::machine::Machine as _;
@@ -99,6 +99,10 @@ impl Session {
             } else if connected(proposer) {
                 desk.patience(PROPOSAL_TIME)
             } else {
+                if self.pause == EXACT_MISSED {
+                    // Not asked yet: what it led to before it went is with the others
+                    self.pull_at = self.pull_at.min(self.waits + AWAY_TIME / 2);
+                }
                 AWAY_TIME
             };
             if due > desk.now {
